@@ -1,0 +1,1 @@
+//! Snapshot bytes: digests, manifest, sealing, transfer through pre-signed URLs.

@@ -1,0 +1,1 @@
+//! What callers may say: ids, requests, responses, error codes, the endpoint table, OpenAPI and a typed client.

@@ -1,0 +1,1 @@
+//! What the daemon decides: plans, steps, the saga, phases, reconcile, allocation and layout.

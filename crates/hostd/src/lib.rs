@@ -1,0 +1,1 @@
+//! The daemon: HTTP, SQLite, Linux networking, configuration and wiring.
