@@ -1,1 +1,32 @@
-//! What callers may say: ids, requests, responses, error codes, the endpoint table, OpenAPI and a typed client.
+//! What callers may say to a host and what it answers.
+//!
+//! Everything that crosses the wire is declared here once: identifiers ([`id`]), one file of requests and answers per
+//! resource, the error codes with their statuses ([`error`]), the table of endpoints from which router, client and
+//! OpenAPI document derive ([`endpoint`]), and a typed client ([`client`]).
+//!
+//! Decoding is forgiving, since control planes in any language talk to us: unknown fields are ignored, and `null`, `""`,
+//! `0` or an all-empty object in an optional field mean that the field is absent. Nothing here touches files, clocks or
+//! randomness.
+
+pub mod artifact;
+pub mod digest;
+pub mod error;
+pub mod exec;
+pub mod id;
+pub mod location;
+pub mod machine;
+pub mod operation;
+pub mod restore;
+pub mod secret;
+pub mod snapshot;
+pub mod upload;
+pub mod volume;
+
+mod forgiving;
+
+pub use artifact::{ArtifactId, ArtifactKind, SnapshotArtifact};
+pub use digest::Sha256Hex;
+pub use error::{ErrorBody, ErrorCode};
+pub use id::{IdError, MachineId, MountId, OperationId, PublishedPortId, SnapshotId, VolumeId};
+pub use location::{ArtifactUrl, PresignedUrl};
+pub use secret::Secret;
