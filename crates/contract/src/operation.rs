@@ -46,6 +46,8 @@ pub enum OperationKind {
     CreateMount,
     /// Unmounts it.
     DeleteMount,
+    /// Records that a machine's VMM ended by itself, and releases what it held.
+    RetireMachine,
 }
 
 impl OperationKind {
@@ -69,6 +71,7 @@ impl OperationKind {
             Self::DeletePublishedPort => "delete_published_port",
             Self::CreateMount => "create_mount",
             Self::DeleteMount => "delete_mount",
+            Self::RetireMachine => "retire_machine",
         }
     }
 }

@@ -1,0 +1,170 @@
+//! The one change that a plan commits.
+
+use contract::artifact::ArtifactId;
+use contract::machine::Identity;
+use contract::{MachineId, OperationId, SnapshotId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::phase::Run;
+use crate::port::{Launch, VmmHandle};
+use crate::record::{ArtifactSum, Finding, Machine, Moment, Slot, Snapshot, Volume};
+
+/// A change of the records. As planned, what only steps find out is still absent; [`Change::complete`] carries it over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "change", deny_unknown_fields)]
+pub enum Change {
+    /// A machine was made or started, and its VMM runs.
+    MachineStarted {
+        /// The record as it shall be; its phase is set from the rest when this is written.
+        machine: Box<Machine>,
+        /// Volumes made with it.
+        new_volumes: Vec<Volume>,
+        /// The run.
+        launch: Launch,
+        /// What the run holds.
+        slot: Slot,
+        /// Found by the launch.
+        handle: Option<VmmHandle>,
+        /// Until when it has to be ready.
+        deadline: Timestamp,
+    },
+    /// The guest of this launch is ready.
+    MachineReady {
+        machine: MachineId,
+        launch: OperationId,
+        identity: Option<Identity>,
+        agent_version: Option<String>,
+        ssh_host_public_key: Option<String>,
+    },
+    /// This launch failed, before or after it was ready.
+    MachineFailed {
+        machine: MachineId,
+        launch: OperationId,
+        at: Timestamp,
+        reason: String,
+        is_kept: bool,
+    },
+    /// The machine has no VMM any more, or will have none when the finishing steps are through.
+    MachineStopped { machine: MachineId, reason: Option<String> },
+    /// The machine and the volumes that go with it are gone from the records.
+    MachineRemoved { machine: MachineId },
+    /// A snapshot was published.
+    SnapshotAdded { snapshot: Box<Snapshot> },
+    /// The sum of a large artifact became known.
+    SnapshotSummed { snapshot: SnapshotId, artifact: ArtifactId, sum: ArtifactSum },
+    /// A check found a snapshot changed.
+    SnapshotQuarantined { snapshot: SnapshotId, reason: String },
+    /// A snapshot is gone from the records.
+    SnapshotRemoved { snapshot: SnapshotId },
+    /// All parts lie in the object store.
+    UploadFinished {
+        snapshot: SnapshotId,
+        /// The artifacts of the request, in its order, with the parts known before and found now.
+        parts: Vec<FinishedPart>,
+    },
+}
+
+/// A part in an object store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinishedPart {
+    /// Which artifact.
+    pub artifact: ArtifactId,
+    /// The caller's multipart upload.
+    pub upload_id: String,
+    /// Its number.
+    pub part_number: u32,
+    /// Where it begins.
+    pub offset_bytes: u64,
+    /// Its length.
+    pub size_bytes: u64,
+    /// As the store answered it; absent until it is sent.
+    pub etag: Option<String>,
+}
+
+/// A change that lacks what a step should have found: a defect of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the steps of the plan did not find {0}")]
+pub struct IncompleteError(pub &'static str);
+
+impl Change {
+    /// The change with what the steps found. Pure.
+    pub fn complete(mut self, findings: &[Finding]) -> Result<Self, IncompleteError> {
+        match &mut self {
+            Self::MachineStarted { handle, .. } => {
+                *handle = findings.iter().rev().find_map(|finding| match finding {
+                    Finding::Launched { handle } => Some(handle.clone()),
+                    _ => None,
+                });
+                if handle.is_none() {
+                    return Err(IncompleteError("the VMM's process"));
+                }
+            }
+            Self::SnapshotAdded { snapshot } => complete_snapshot(snapshot, findings)?,
+            Self::UploadFinished { parts, .. } => {
+                for part in parts.iter_mut().filter(|part| part.etag.is_none()) {
+                    part.etag = findings.iter().find_map(|finding| etag_of(finding, part));
+                    if part.etag.is_none() {
+                        return Err(IncompleteError("the ETag of a part"));
+                    }
+                }
+            }
+            Self::MachineReady { .. }
+            | Self::MachineFailed { .. }
+            | Self::MachineStopped { .. }
+            | Self::MachineRemoved { .. }
+            | Self::SnapshotSummed { .. }
+            | Self::SnapshotQuarantined { .. }
+            | Self::SnapshotRemoved { .. } => {}
+        }
+        Ok(self)
+    }
+
+    /// The run that a completed `MachineStarted` makes.
+    pub fn started_run(launch: &Launch, slot: &Slot, handle: &VmmHandle) -> Run {
+        Run { launch: launch.clone(), slot: slot.clone(), handle: handle.clone() }
+    }
+}
+
+fn complete_snapshot(snapshot: &mut Snapshot, findings: &[Finding]) -> Result<(), IncompleteError> {
+    let moment = |wanted: Moment| {
+        findings.iter().find_map(|finding| match finding {
+            Finding::Moment { which, at_us } if *which == wanted => Some(*at_us),
+            _ => None,
+        })
+    };
+    let span = |from: Moment, to: Moment| Some(moment(to)?.saturating_sub(moment(from)?));
+    snapshot.pause_us = span(Moment::Pausing, Moment::Resumed);
+    snapshot.frozen_us = span(Moment::Freezing, Moment::Thawed);
+    snapshot.artifacts = findings
+        .iter()
+        .find_map(|finding| match finding {
+            Finding::Sealed { artifacts } => Some(artifacts.clone()),
+            _ => None,
+        })
+        .ok_or(IncompleteError("the sealed files"))?;
+    Ok(())
+}
+
+/// The ETag, if the finding is about this very part.
+pub(crate) fn etag_of(finding: &Finding, part: &FinishedPart) -> Option<String> {
+    match finding {
+        Finding::PartFinished {
+            artifact,
+            upload_id,
+            part_number,
+            offset_bytes,
+            size_bytes,
+            etag,
+        } if *artifact == part.artifact
+            && *upload_id == part.upload_id
+            && *part_number == part.part_number
+            && *offset_bytes == part.offset_bytes
+            && *size_bytes == part.size_bytes =>
+        {
+            Some(etag.clone())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,219 @@
+//! What planning knows of the moment: settings, records, what other operations have reserved, and how much room there is.
+
+use camino::Utf8PathBuf;
+use contract::{ErrorCode, MachineId, OperationId, VolumeId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::layout::Layout;
+use crate::phase::Phase;
+use crate::record::{AddressBlock, Machine, Slot, Snapshot, VmmKind, Volume};
+
+use super::{Change, Plan, Refusal};
+
+/// What a machine gets when its request does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Defaults {
+    /// vCPUs.
+    pub vcpus: u32,
+    /// RAM in MiB.
+    pub memory_mib: u64,
+}
+
+/// How many times what is there may be promised. 1.0: nothing is promised twice.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Overcommit {
+    /// For RAM.
+    pub memory: f64,
+    /// For disk bytes.
+    pub disk: f64,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadlines {
+    /// From launch to ready.
+    pub start_ms: u64,
+    /// From asking a guest to power off to the kill.
+    pub stop_ms: u64,
+    /// One request to the agent.
+    pub agent_ms: u64,
+    /// A frozen source thaws by itself after this.
+    pub self_thaw_ms: u64,
+}
+
+/// What does not change while the daemon runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Paths.
+    pub layout: Layout,
+    /// Eight hex digits, minted once for this root.
+    pub host_id: String,
+    /// Addresses of slots.
+    pub addresses: AddressBlock,
+    /// The first uid of slots; slot `n` uses this plus `n`.
+    pub first_uid: u32,
+    /// The VMM of new machines.
+    pub vmm: VmmKind,
+    /// Sizes of machines that do not say.
+    pub defaults: Defaults,
+    /// How much may be promised.
+    pub overcommit: Overcommit,
+    /// How long things may take.
+    pub deadlines: Deadlines,
+    /// Directories beneath which `file` URLs are allowed.
+    pub image_dirs: Vec<Utf8PathBuf>,
+    /// Keys of certificate authorities that every guest trusts for logins.
+    pub login_ca_public_keys: Vec<String>,
+    /// Whether what a failed start made is kept for a look.
+    pub keep_failed: bool,
+}
+
+/// What is there to be promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// RAM of the host.
+    pub memory_bytes: u64,
+    /// The file system of the root: its size.
+    pub disk_bytes: u64,
+    /// What is free on it now.
+    pub disk_free_bytes: u64,
+}
+
+/// The moment.
+#[derive(Debug, Clone)]
+pub struct Facts<'a> {
+    /// Settings.
+    pub settings: &'a Settings,
+    /// All machines.
+    pub machines: &'a [Machine],
+    /// All snapshots.
+    pub snapshots: &'a [Snapshot],
+    /// All volumes.
+    pub volumes: &'a [Volume],
+    /// Plans of operations that are not closed: what they name is taken.
+    pub open: &'a [Plan],
+    /// Room.
+    pub capacity: Capacity,
+    /// Now.
+    pub now: Timestamp,
+    /// The id of the operation that is planned.
+    pub operation: OperationId,
+    /// Random bits for names that guests see.
+    pub random: u128,
+}
+
+impl Facts<'_> {
+    /// The machine with this id.
+    pub fn machine(&self, id: &MachineId) -> Result<&Machine, Refusal> {
+        self.machines
+            .iter()
+            .find(|machine| machine.id == *id)
+            .ok_or_else(|| Refusal::new(ErrorCode::NotFound, format!("no machine {id}")))
+    }
+
+    /// Refuses an id that a machine has or is about to have.
+    pub fn machine_is_new(&self, id: &MachineId) -> Result<(), Refusal> {
+        let is_planned = self.open.iter().any(|plan| {
+            matches!(&plan.commit, Change::MachineStarted { machine, .. } if machine.id == *id)
+        });
+        if is_planned || self.machines.iter().any(|machine| machine.id == *id) {
+            return Err(Refusal::new(ErrorCode::Exists, format!("machine {id} exists")));
+        }
+        Ok(())
+    }
+
+    /// The free slot with the lowest number; 429 when all are taken.
+    pub fn free_slot(&self) -> Result<Slot, Refusal> {
+        let settings = self.settings;
+        let taken: std::collections::HashSet<u32> = self.taken_slots().collect();
+        let index = (0..settings.addresses.slots()).find(|index| !taken.contains(index));
+        let index = index.ok_or_else(|| {
+            Refusal::new(ErrorCode::TooManyRequests, "every address of the block is in use")
+        })?;
+        Ok(Slot::new(&settings.host_id, settings.addresses, settings.first_uid, index))
+    }
+
+    fn taken_slots(&self) -> impl Iterator<Item = u32> + '_ {
+        let running =
+            self.machines.iter().filter_map(|machine| Some(machine.phase.run()?.slot.index));
+        // A run that is being released still carries its slot: its plan names it.
+        let planned = self.open.iter().flat_map(Plan::slots);
+        running.chain(planned)
+    }
+
+    /// Refuses what does not fit beside what is promised already (P13).
+    pub fn room_for(&self, memory_mib: u64, disk_bytes: u64) -> Result<(), Refusal> {
+        let memory = memory_mib.saturating_mul(1 << 20).saturating_add(self.promised_memory());
+        let limit = scaled(self.capacity.memory_bytes, self.settings.overcommit.memory);
+        if memory > limit {
+            return Err(Refusal::new(
+                ErrorCode::NoRoom,
+                format!("{memory_mib} MiB of memory do not fit: {memory} of {limit} bytes"),
+            ));
+        }
+        let disk = disk_bytes.saturating_add(self.promised_disk());
+        let limit = scaled(self.capacity.disk_bytes, self.settings.overcommit.disk);
+        if disk > limit {
+            return Err(Refusal::new(
+                ErrorCode::NoRoom,
+                format!("{disk_bytes} bytes of disk do not fit: {disk} of {limit} bytes"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn promised_memory(&self) -> u64 {
+        let lives = |machine: &&Machine| !matches!(machine.phase, Phase::Stopped { .. });
+        let running = self.machines.iter().filter(lives).map(|machine| machine.shape.memory_mib);
+        let planned = self.starting().map(|machine| machine.shape.memory_mib);
+        running.chain(planned).fold(0, |sum, mib| sum.saturating_add(mib.saturating_mul(1 << 20)))
+    }
+
+    fn promised_disk(&self) -> u64 {
+        let machines = self.machines.iter().map(Machine::disk_bytes);
+        let is_new = |machine: &&Machine| !self.machines.iter().any(|other| other.id == machine.id);
+        let planned = self.starting().filter(is_new).map(Machine::disk_bytes);
+        let own = |volume: &&Volume| volume.goes_with.is_none();
+        let volumes = self.volumes.iter().filter(own).map(|volume| volume.size_bytes);
+        let snapshots = self.snapshots.iter().map(Snapshot::data_bytes);
+        machines.chain(planned).chain(volumes).chain(snapshots).fold(0, u64::saturating_add)
+    }
+
+    /// Machines that open operations are about to start.
+    fn starting(&self) -> impl Iterator<Item = &Machine> {
+        self.open.iter().filter_map(|plan| match &plan.commit {
+            Change::MachineStarted { machine, .. } => Some(machine.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The volumes with these ids, free to be attached.
+    pub fn free_volumes(&self, ids: &[VolumeId]) -> Result<Vec<&Volume>, Refusal> {
+        let find = |id: &VolumeId| {
+            let volume = self
+                .volumes
+                .iter()
+                .find(|volume| volume.id == *id)
+                .ok_or_else(|| Refusal::new(ErrorCode::NotFound, format!("no volume {id}")))?;
+            match &volume.attached {
+                None => Ok(volume),
+                Some(machine) => Err(Refusal::new(
+                    ErrorCode::Busy,
+                    format!("volume {id} is attached to machine {machine}"),
+                )),
+            }
+        };
+        ids.iter().map(find).collect()
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a factor on a byte count needs no exact answer"
+)]
+fn scaled(bytes: u64, factor: f64) -> u64 {
+    (bytes as f64 * factor) as u64
+}

@@ -1,0 +1,176 @@
+//! Plans of a snapshot's life: create and delete.
+
+use contract::ErrorCode;
+use contract::artifact::ArtifactId;
+use contract::machine::GuestProtocol;
+use contract::operation::OperationKind;
+use contract::snapshot::CreateSnapshotRequest;
+
+use crate::claim::Claim;
+use crate::layout::{machine_file, snapshot_file};
+use crate::phase::Phase;
+use crate::port::{DiskSource, SealRequest};
+use crate::record::{Machine, Memory, Origin, Snapshot, SnapshotOrigin, SnapshotState};
+use crate::step::Step;
+
+use super::{Change, Facts, Hold, Plan, Refusal};
+
+/// Takes a snapshot of a running machine. `origin` is what the VMM says a snapshot depends on here and now.
+///
+/// Between `Pause` and `Resume` only device state is written and files are cloned.
+pub fn create(
+    machine: &Machine,
+    request: &CreateSnapshotRequest,
+    origin: Origin,
+    facts: &Facts<'_>,
+) -> Result<Plan, Refusal> {
+    let id = &request.snapshot_id;
+    let Phase::Running { run } = &machine.phase else {
+        return Err(Refusal::new(
+            ErrorCode::WrongState,
+            format!("machine {} is {}", machine.id, machine.phase.public().as_str()),
+        ));
+    };
+    let is_planned = facts.open.iter().any(|plan| {
+        matches!(&plan.commit, Change::SnapshotAdded { snapshot } if snapshot.origin.snapshot == *id)
+    });
+    if is_planned || facts.snapshots.iter().any(|other| other.origin.snapshot == *id) {
+        return Err(Refusal::new(ErrorCode::Exists, format!("snapshot {id} exists")));
+    }
+    facts.room_for(0, machine.shape.memory_mib << 20)?;
+
+    let layout = &facts.settings.layout;
+    let deadlines = facts.settings.deadlines;
+    let launch = &run.launch;
+    let scratch = layout.scratch(&facts.operation);
+    let (memory, disks) = (launch.dir.join(machine_file::MEMORY), facts.disks_of(machine));
+    let has_agent = machine.guest_protocol == GuestProtocol::Agent;
+    let clone = |from: camino::Utf8PathBuf, name: &str| Step::CloneFile {
+        source: DiskSource::File { path: from },
+        to: scratch.join(name),
+        size_bytes: None,
+        owner: None,
+    };
+
+    let mut prepare = vec![Step::MakeDir { dir: scratch.clone() }];
+    let mut dirty: Vec<_> = disks.iter().map(|disk| disk.path.clone()).collect();
+    if machine.memory == Memory::Own {
+        dirty.push(memory.clone());
+    }
+    prepare.push(Step::SyncDirty { paths: dirty });
+    if has_agent {
+        prepare.push(Step::Freeze {
+            launch: launch.clone(),
+            self_thaw_ms: deadlines.self_thaw_ms,
+            deadline_ms: deadlines.agent_ms,
+        });
+    }
+    prepare.push(Step::Pause { launch: launch.clone() });
+    let captured = scratch.join(snapshot_file::CAPTURED);
+    prepare.push(Step::Capture { launch: launch.clone(), into: captured.clone() });
+    match &machine.memory {
+        Memory::Own => prepare.push(clone(memory, snapshot_file::MEMORY)),
+        Memory::Sealed { .. } => {
+            return Err(Refusal::new(
+                ErrorCode::Refused,
+                "a machine restored dense cannot be snapshotted by this VMM",
+            ));
+        }
+    }
+    let names = machine.disk_names();
+    prepare.extend(
+        disks.iter().zip(&names).map(|(disk, name)| clone(disk.path.clone(), name.as_str())),
+    );
+    prepare.push(Step::Resume { launch: launch.clone() });
+    if has_agent {
+        prepare.push(Step::Thaw { launch: launch.clone(), deadline_ms: deadlines.agent_ms });
+    }
+    // The VMM had the captured file open; what is sealed is an inode it never saw.
+    prepare.push(clone(captured, snapshot_file::VMSTATE));
+
+    let artifacts: Vec<ArtifactId> =
+        [ArtifactId::VmState, ArtifactId::Memory, ArtifactId::DiskSystem]
+            .into_iter()
+            .chain((1..).take(machine.user_volume_ids.len()).map(ArtifactId::DiskUser))
+            .collect();
+    let described = SnapshotOrigin {
+        snapshot: id.clone(),
+        machine: machine.id.clone(),
+        created_at: facts.now,
+        host: origin,
+        guest_protocol: machine.guest_protocol,
+        ready_ports: machine.ready_ports.clone(),
+        egress: machine.egress,
+        artifact: machine.artifact.clone(),
+        agent_version: machine.agent_version.clone(),
+        parent: machine.restored_from.clone(),
+    };
+    let published = layout.snapshot(id);
+    prepare.extend([
+        Step::Seal {
+            request: Box::new(SealRequest {
+                dir: scratch.clone(),
+                artifacts: artifacts.clone(),
+                leftovers: vec![snapshot_file::CAPTURED.into()],
+                origin: described.clone(),
+            }),
+        },
+        Step::Publish { from: scratch, to: published.clone() },
+    ]);
+    let finish = artifacts
+        .into_iter()
+        .map(|artifact| Step::SumArtifact {
+            snapshot: id.clone(),
+            dir: published.clone(),
+            artifact,
+        })
+        .collect();
+    Ok(Plan {
+        operation: facts.operation.clone(),
+        kind: OperationKind::CreateSnapshot,
+        resource_id: id.to_string(),
+        claims: vec![Claim::machine(&machine.id), Claim::snapshot(id)],
+        hold: Hold::UntilCommit,
+        prepare,
+        commit: Change::SnapshotAdded {
+            snapshot: Box::new(Snapshot {
+                origin: described,
+                source_runtime_host: Some(run.slot.runtime_address),
+                artifacts: vec![],
+                pause_us: None,
+                frozen_us: None,
+                state: SnapshotState::Complete,
+            }),
+        },
+        finish,
+    })
+}
+
+/// Deletes a snapshot that nothing uses. Machines that map its memory keep it in use.
+pub fn delete(snapshot: &Snapshot, facts: &Facts<'_>) -> Result<Plan, Refusal> {
+    let id = &snapshot.origin.snapshot;
+    let user = facts.machines.iter().find(|machine| {
+        machine.phase.run().is_some()
+            && matches!(&machine.memory, Memory::Sealed { snapshot } if snapshot == id)
+    });
+    if let Some(machine) = user {
+        return Err(Refusal::new(
+            ErrorCode::InUse,
+            format!("machine {} runs from the memory of snapshot {id}", machine.id),
+        ));
+    }
+    let layout = &facts.settings.layout;
+    Ok(Plan {
+        operation: facts.operation.clone(),
+        kind: OperationKind::DeleteSnapshot,
+        resource_id: id.to_string(),
+        claims: vec![Claim::snapshot(id)],
+        hold: Hold::UntilClose,
+        prepare: vec![],
+        commit: Change::SnapshotRemoved { snapshot: id.clone() },
+        finish: vec![Step::RemoveTree {
+            dir: layout.snapshot(id),
+            scratch: layout.scratch(&facts.operation),
+        }],
+    })
+}

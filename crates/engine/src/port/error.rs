@@ -1,0 +1,73 @@
+//! The error every port returns: what was tried, on what, and whose fault it is.
+
+use std::error::Error as StdError;
+
+/// Whose fault a failed effect is. It decides the status of the answer; message text never does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// Ours or the machine's: 500.
+    Internal,
+    /// An object store or a URL did not do its part: 502.
+    Upstream,
+    /// Well formed but refused, such as bytes that do not match their digest: 422.
+    Refused,
+    /// Something took longer than its deadline: 504.
+    Deadline,
+    /// No room on the disk or in memory: 507.
+    NoRoom,
+    /// What was asked for is not there: 404.
+    Absent,
+}
+
+/// A failed effect. `Display` names the operation and its object; `source` holds the cause.
+#[derive(Debug, thiserror::Error)]
+#[error("{action}")]
+pub struct PortError {
+    /// What was tried and on what, in words: `clone disk a to b`.
+    pub action: String,
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// The cause, where there is one.
+    #[source]
+    pub source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl PortError {
+    /// A failure of our own, with its cause.
+    pub fn internal(
+        action: impl Into<String>,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self { action: action.into(), fault: Fault::Internal, source: Some(source.into()) }
+    }
+
+    /// An error of the given kind without a cause beneath it.
+    pub fn plain(fault: Fault, action: impl Into<String>) -> Self {
+        Self { action: action.into(), fault, source: None }
+    }
+
+    /// An I/O error: a full disk is [`Fault::NoRoom`], a missing file [`Fault::Absent`], the rest internal.
+    pub fn io(action: impl Into<String>, source: std::io::Error) -> Self {
+        let fault = match source.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Fault::NoRoom,
+            std::io::ErrorKind::NotFound => Fault::Absent,
+            std::io::ErrorKind::TimedOut => Fault::Deadline,
+            _ => Fault::Internal,
+        };
+        Self { action: action.into(), fault, source: Some(source.into()) }
+    }
+
+    /// The whole chain in one line, outermost first, for records and logs.
+    pub fn chain(&self) -> String {
+        let mut text = self.action.clone();
+        let mut next: Option<&(dyn StdError + 'static)> =
+            self.source.as_deref().map(|source| source as &(dyn StdError + 'static));
+        while let Some(error) = next {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            next = error.source();
+        }
+        text
+    }
+}

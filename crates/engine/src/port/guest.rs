@@ -1,0 +1,95 @@
+//! What the daemon says to the agent inside a guest.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use contract::machine::GuestConfig;
+use serde::{Deserialize, Serialize};
+
+use super::{Launch, PortError};
+
+/// How the agent of a run is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// The run; the adapter derives the channel's socket from its directory and VMM.
+    pub launch: Launch,
+}
+
+/// Who may log in: the machine's own configuration joined with the daemon's (`guest.login_ca_public_keys`).
+pub type Login = GuestConfig;
+
+/// The identity a guest is given.
+#[derive(Debug, Clone)]
+pub struct GuestIdentity {
+    /// Host name and keys.
+    pub login: Login,
+    /// 32 hex digits, each machine's own.
+    pub machine_id_hex: String,
+    /// Whether the SSH host keys are made anew (first boot and clones) or kept (a later start).
+    pub ssh_host_keys: SshHostKeys,
+}
+
+/// What happens to the SSH host keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SshHostKeys {
+    /// Made where absent.
+    Ensure,
+    /// Always made anew.
+    Renew,
+}
+
+/// What a clone is told before it may run on: identity, and entropy and clock supplied by the adapter.
+#[derive(Debug, Clone)]
+pub struct Renewal {
+    /// The new identity.
+    pub identity: GuestIdentity,
+}
+
+/// What the agent confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configured {
+    /// The public SSH host key, when the image has an SSH server.
+    pub ssh_host_public_key: Option<String>,
+    /// The agent's version.
+    pub agent_version: String,
+}
+
+/// The agent, seen from the host.
+#[async_trait]
+pub trait Guest: Send + Sync {
+    /// One try to reach the agent and agree on a protocol version; its version.
+    async fn handshake(&self, reach: &Reach, deadline: Duration) -> Result<String, PortError>;
+
+    /// Gives a freshly booted guest its identity, its clock, and fresh entropy.
+    async fn configure(
+        &self,
+        reach: &Reach,
+        identity: &GuestIdentity,
+        deadline: Duration,
+    ) -> Result<Configured, PortError>;
+
+    /// Makes a restored clone a machine of its own: reseed, clock, identity, hooks, and only then thaw (P8).
+    async fn renew(
+        &self,
+        reach: &Reach,
+        renewal: &Renewal,
+        deadline: Duration,
+    ) -> Result<Configured, PortError>;
+
+    /// Freezes every guest process but the agent. It thaws by itself after `self_thaw`.
+    async fn freeze(
+        &self,
+        reach: &Reach,
+        self_thaw: Duration,
+        deadline: Duration,
+    ) -> Result<(), PortError>;
+
+    /// Thaws. Idempotent.
+    async fn thaw(&self, reach: &Reach, deadline: Duration) -> Result<(), PortError>;
+
+    /// Asks the guest to power itself off. The answer says only that it was asked.
+    async fn shut_down(&self, reach: &Reach, deadline: Duration) -> Result<(), PortError>;
+
+    /// Forgets cached connections to a run that is over.
+    async fn forget(&self, launch: &Launch);
+}

@@ -1,0 +1,16 @@
+//! What the daemon remembers, as it stands in the store: strict, versioned by the store's schema, changed only by commits.
+
+mod machine;
+mod operation;
+mod slot;
+mod snapshot;
+mod volume;
+
+pub use machine::{Machine, Memory, Shape, VmmKind};
+pub use operation::{Finding, Moment, Operation, OperationError};
+pub use slot::{AddressBlock, Slot};
+pub use snapshot::{
+    ArtifactSum, CpuIdentity, Manifest, ManifestFile, Origin, SealedArtifact, Snapshot,
+    SnapshotOrigin, SnapshotState,
+};
+pub use volume::Volume;

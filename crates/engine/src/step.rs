@@ -1,0 +1,106 @@
+//! The steps that plans are made of: data, with every name, path and address already chosen.
+
+use camino::Utf8PathBuf;
+use contract::artifact::ArtifactId;
+use contract::machine::{Egress, GuestProtocol};
+use contract::{MachineId, PresignedUrl, Sha256Hex, SnapshotId};
+use serde::{Deserialize, Serialize};
+
+use crate::port::{
+    CheckDepth, DiskSource, DownloadTarget, Launch, LaunchSpec, SealRequest, UploadJob,
+};
+use crate::record::Slot;
+
+/// One step. What it does stands in `apply.rs`, how it is undone in `undo.rs`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "step", deny_unknown_fields)]
+pub enum Step {
+    /// Makes a directory that carries the operation's id. Undo: remove it whole.
+    MakeDir { dir: Utf8PathBuf },
+    /// Puts a kernel or initrd into a directory of this operation.
+    PlaceArtifact { source: DiskSource, to: Utf8PathBuf },
+    /// Clones a disk, memory or state file into a directory of this operation.
+    CloneFile { source: DiskSource, to: Utf8PathBuf, size_bytes: Option<u64>, owner: Option<u32> },
+    /// Gives the files of a machine to the uid of its next run.
+    GiveTo { paths: Vec<Utf8PathBuf>, owner: u32 },
+    /// Builds a slot, closed. Undo: destroy it.
+    BuildSlot { slot: Slot },
+    /// Lets a guest out.
+    OpenSlot { slot: Slot, egress: Egress },
+    /// Starts a VMM. Undo: end it.
+    Launch { spec: Box<LaunchSpec> },
+    /// Waits until a guest is ready, and gives it its identity on the way. Ends in `running` or `failed`.
+    AwaitReady { machine: MachineId, launch: Launch },
+    /// Asks the guest to power off and waits until it has, or the deadline has passed.
+    ShutDown { launch: Launch, protocol: GuestProtocol, deadline_ms: u64 },
+    /// Ends a run and removes its cgroup.
+    EndRun { launch: Launch },
+    /// Destroys a slot.
+    DestroySlot { slot: Slot },
+    /// Removes a tree whose record is gone.
+    RemoveTree { dir: Utf8PathBuf, scratch: Utf8PathBuf },
+    /// Writes back what is dirty before the pause.
+    SyncDirty { paths: Vec<Utf8PathBuf> },
+    /// Freezes guest processes. Undo: thaw.
+    Freeze { launch: Launch, self_thaw_ms: u64, deadline_ms: u64 },
+    /// Stops vCPUs. Undo: resume.
+    Pause { launch: Launch },
+    /// Writes device state.
+    Capture { launch: Launch, into: Utf8PathBuf },
+    /// Runs vCPUs.
+    Resume { launch: Launch },
+    /// Thaws guest processes.
+    Thaw { launch: Launch, deadline_ms: u64 },
+    /// Hashes and seals captured files.
+    Seal { request: Box<SealRequest> },
+    /// Moves a sealed directory to its place. Undo: remove it if this operation sealed it.
+    Publish { from: Utf8PathBuf, to: Utf8PathBuf },
+    /// Checks a sealed snapshot before it is used.
+    CheckSealed { dir: Utf8PathBuf, depth: CheckDepth },
+    /// Sums a large artifact of a published snapshot.
+    SumArtifact { snapshot: SnapshotId, dir: Utf8PathBuf, artifact: ArtifactId },
+    /// Sends missing parts.
+    Upload { job: Box<UploadJob> },
+    /// Fetches and verifies a manifest into a directory of this operation.
+    FetchManifest { url: PresignedUrl, sha256: Sha256Hex, dir: Utf8PathBuf },
+    /// Fetches one artifact, verified against the manifest in `manifest_dir`.
+    Download { target: Box<DownloadTarget>, manifest_dir: Utf8PathBuf },
+}
+
+impl Step {
+    /// The step's name, for logs and faults.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::MakeDir { .. } => "make_dir",
+            Self::PlaceArtifact { .. } => "place_artifact",
+            Self::CloneFile { .. } => "clone_file",
+            Self::GiveTo { .. } => "give_to",
+            Self::BuildSlot { .. } => "build_slot",
+            Self::OpenSlot { .. } => "open_slot",
+            Self::Launch { .. } => "launch",
+            Self::AwaitReady { .. } => "await_ready",
+            Self::ShutDown { .. } => "shut_down",
+            Self::EndRun { .. } => "end_run",
+            Self::DestroySlot { .. } => "destroy_slot",
+            Self::RemoveTree { .. } => "remove_tree",
+            Self::SyncDirty { .. } => "sync_dirty",
+            Self::Freeze { .. } => "freeze",
+            Self::Pause { .. } => "pause",
+            Self::Capture { .. } => "capture",
+            Self::Resume { .. } => "resume",
+            Self::Thaw { .. } => "thaw",
+            Self::Seal { .. } => "seal",
+            Self::Publish { .. } => "publish",
+            Self::CheckSealed { .. } => "check_sealed",
+            Self::SumArtifact { .. } => "sum_artifact",
+            Self::Upload { .. } => "upload",
+            Self::FetchManifest { .. } => "fetch_manifest",
+            Self::Download { .. } => "download",
+        }
+    }
+
+    /// Whether its undo lets a guest run again. Settling does these first (P3).
+    pub fn is_resuming(&self) -> bool {
+        matches!(self, Self::Pause { .. } | Self::Freeze { .. })
+    }
+}
