@@ -1,0 +1,17 @@
+//! Compiles `proto/agent.proto` with protox, so that no `protoc` is needed.
+
+use std::error::Error;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto/agent.proto");
+    let descriptors = protox::compile(["proto/agent.proto"], ["proto"])?;
+    tonic_prost_build::configure()
+        .bytes(".computer.agent.v1")
+        .skip_debug([
+            ".computer.agent.v1.ReseedRequest",
+            ".computer.agent.v1.RenewRequest",
+            ".computer.agent.v1.LoginWebhook",
+        ])
+        .compile_fds(descriptors)?;
+    Ok(())
+}

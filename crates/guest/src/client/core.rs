@@ -1,0 +1,183 @@
+//! The client itself: one lazily made connection, and calls with deadlines over it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::connection::{Connection, Requests};
+use super::error::ClientError;
+use super::target::Target;
+use crate::limits;
+use crate::proto::control_client::ControlClient;
+use crate::proto::files_client::FilesClient;
+use crate::proto::sessions_client::SessionsClient;
+use crate::proto::{HandshakeRequest, HandshakeResponse};
+
+/// Between two attempts to reach an agent that is not there yet.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
+
+/// One machine's agent. See the module's documentation.
+#[derive(Clone, Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    target: Target,
+    connection: Mutex<Option<Connection>>,
+}
+
+/// When a call has to have ended, and what it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    pub(super) operation: &'static str,
+    within: Duration,
+    at: Instant,
+}
+
+impl Call {
+    pub(super) fn new(operation: &'static str, within: Duration) -> Call {
+        // A duration too long to count is a day: nothing waits for ever.
+        let at = Instant::now().checked_add(within);
+        Call {
+            operation,
+            within,
+            at: at.unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400)),
+        }
+    }
+
+    pub(super) fn at(&self) -> Instant {
+        self.at
+    }
+
+    pub(super) fn missed(&self) -> ClientError {
+        ClientError::Deadline { operation: self.operation, deadline: self.within }
+    }
+
+    /// The answer, or the deadline's error.
+    pub(super) async fn answer<T>(
+        &self,
+        calling: impl Future<Output = Result<T, tonic::Status>>,
+    ) -> Result<T, ClientError> {
+        match timeout_at(self.at, calling).await {
+            Ok(answer) => answer.map_err(|status| ClientError::from_status(self.operation, status)),
+            Err(_elapsed) => Err(self.missed()),
+        }
+    }
+}
+
+impl Client {
+    /// Does no input or output.
+    pub fn new(target: Target) -> Client {
+        Client { shared: Arc::new(Shared { target, connection: Mutex::new(None) }) }
+    }
+
+    /// Where the agent is reached.
+    pub fn target(&self) -> &Target {
+        &self.shared.target
+    }
+
+    /// Frees the connection. Sessions live on in the agent; the next call connects again.
+    pub async fn disconnect(&self) {
+        self.shared.connection.lock().await.take();
+    }
+
+    /// Connects and starts a channel session without any call: what to do before a restored VMM resumes.
+    ///
+    /// Under [`Target::VirtioSerial`] the session opens only when the guest runs, so this call then has to be made
+    /// beside the resume; its hello waits in the VMM's socket.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn connect(&self, deadline: Duration) -> Result<(), ClientError> {
+        self.requests(&Call::new("connect", deadline)).await.map(drop)
+    }
+
+    /// Who answers. Refuses an agent of another protocol version.
+    ///
+    /// # Errors
+    /// [`ClientError::Version`], and as for every call.
+    pub async fn handshake(&self, deadline: Duration) -> Result<HandshakeResponse, ClientError> {
+        self.shake_hands(&Call::new("handshake", deadline)).await
+    }
+
+    /// A handshake that is tried until it succeeds or the deadline passes: a guest that boots.
+    ///
+    /// # Errors
+    /// The last attempt's error when the deadline passes; [`ClientError::Version`] at once.
+    pub async fn wait_ready(&self, deadline: Duration) -> Result<HandshakeResponse, ClientError> {
+        let call = Call::new("wait for the agent", deadline);
+        loop {
+            match self.shake_hands(&call).await {
+                Err(error) if error.is_broken_channel() => {
+                    let next = Instant::now() + RETRY_INTERVAL;
+                    if next >= call.at() {
+                        return Err(error);
+                    }
+                    sleep_until(next).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn shake_hands(&self, call: &Call) -> Result<HandshakeResponse, ClientError> {
+        let request = HandshakeRequest { protocol_version: limits::PROTOCOL_VERSION };
+        let mut control = self.control(call).await?;
+        let response = call.answer(control.handshake(request)).await?.into_inner();
+        if response.protocol_version == limits::PROTOCOL_VERSION {
+            Ok(response)
+        } else {
+            Err(ClientError::Version {
+                agent: response.protocol_version,
+                host: limits::PROTOCOL_VERSION,
+            })
+        }
+    }
+
+    /// The connection that is there, or a new one.
+    async fn requests(&self, call: &Call) -> Result<Requests, ClientError> {
+        let mut connection = timeout_at(call.at(), self.shared.connection.lock())
+            .await
+            .map_err(|_| call.missed())?;
+        if let Some(usable) = connection.as_ref().filter(|connection| connection.is_usable()) {
+            return Ok(usable.requests.clone());
+        }
+        // The old one goes first: a virtio-serial port has room for one.
+        connection.take();
+        let new = Connection::open(&self.shared.target, call.at()).await?;
+        let requests = new.requests.clone();
+        *connection = Some(new);
+        Ok(requests)
+    }
+
+    pub(super) async fn control(
+        &self,
+        call: &Call,
+    ) -> Result<ControlClient<Requests>, ClientError> {
+        let client = ControlClient::with_origin(self.requests(call).await?, origin());
+        Ok(client.max_decoding_message_size(limits::MESSAGE_BYTES))
+    }
+
+    pub(super) async fn sessions(
+        &self,
+        call: &Call,
+    ) -> Result<SessionsClient<Requests>, ClientError> {
+        let client = SessionsClient::with_origin(self.requests(call).await?, origin());
+        Ok(client.max_decoding_message_size(limits::MESSAGE_BYTES))
+    }
+
+    pub(super) async fn files(&self, call: &Call) -> Result<FilesClient<Requests>, ClientError> {
+        let client = FilesClient::with_origin(self.requests(call).await?, origin());
+        Ok(client.max_decoding_message_size(limits::MESSAGE_BYTES))
+    }
+}
+
+/// HTTP/2 wants one; nobody looks at it.
+fn origin() -> Uri {
+    Uri::from_static("http://agent")
+}

@@ -1,0 +1,34 @@
+//! The messages and services of `proto/agent.proto`, as generated. Messages with secrets print without them.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::unwrap_used,
+    reason = "generated code; the .proto file is its documentation"
+)]
+
+use std::fmt;
+
+tonic::include_proto!("computer.agent.v1");
+
+impl fmt::Debug for ReseedRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ReseedRequest").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RenewRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RenewRequest")
+            .field("unix_time_ns", &self.unix_time_ns)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for LoginWebhook {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LoginWebhook").field("url", &self.url).finish_non_exhaustive()
+    }
+}
