@@ -9,16 +9,25 @@
 //! randomness.
 
 pub mod artifact;
+
 pub mod digest;
+pub mod endpoint;
 pub mod error;
 pub mod exec;
+pub mod exec_stream;
+pub mod file;
+pub mod health;
 pub mod id;
 pub mod location;
 pub mod machine;
+pub mod mount;
+pub mod openapi;
 pub mod operation;
+pub mod published_port;
 pub mod restore;
 pub mod secret;
 pub mod snapshot;
+pub mod storage;
 pub mod upload;
 pub mod volume;
 

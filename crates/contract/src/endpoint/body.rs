@@ -1,0 +1,111 @@
+//! What a request or an answer carries.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::{RefOr, Schema};
+
+/// A kind of body, as a type.
+pub trait Body {
+    /// Describes it.
+    fn content() -> Content;
+}
+
+/// A kind of body, as a value.
+#[derive(Clone, Copy)]
+pub enum Content {
+    /// None at all.
+    Nothing,
+    /// JSON of one type.
+    Json {
+        /// The name of the type.
+        name: fn() -> Cow<'static, str>,
+        /// Collects the schemas of the type and of all within it.
+        schemas: fn(&mut Vec<(String, RefOr<Schema>)>),
+    },
+    /// Bytes, of which a range may be asked for.
+    Bytes,
+    /// A WebSocket.
+    WebSocket,
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => formatter.write_str("Nothing"),
+            Self::Json { name, .. } => write!(formatter, "Json({})", name()),
+            Self::Bytes => formatter.write_str("Bytes"),
+            Self::WebSocket => formatter.write_str("WebSocket"),
+        }
+    }
+}
+
+/// No body.
+#[derive(Debug)]
+pub enum Nothing {}
+
+/// A body of JSON.
+#[derive(Debug)]
+pub struct Json<T>(PhantomData<T>);
+
+/// A body of bytes, of which a range may be asked for.
+#[derive(Debug)]
+pub enum Bytes {}
+
+/// A WebSocket instead of an answer.
+#[derive(Debug)]
+pub enum WebSocket {}
+
+impl Body for Nothing {
+    fn content() -> Content {
+        Content::Nothing
+    }
+}
+
+impl<T: ToSchema + Serialize + DeserializeOwned> Body for Json<T> {
+    fn content() -> Content {
+        Content::Json { name: T::name, schemas: collect::<T> }
+    }
+}
+
+impl Body for Bytes {
+    fn content() -> Content {
+        Content::Bytes
+    }
+}
+
+impl Body for WebSocket {
+    fn content() -> Content {
+        Content::WebSocket
+    }
+}
+
+/// A kind of body that a value of `Value` is sent or read as.
+pub trait JsonBody: Body {
+    /// The type of the value.
+    type Value: Serialize + DeserializeOwned;
+}
+
+impl<T: ToSchema + Serialize + DeserializeOwned> JsonBody for Json<T> {
+    type Value = T;
+}
+
+fn collect<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    schemas.push((T::name().into_owned(), T::schema()));
+    T::schemas(schemas);
+}
+
+/// Nothing after the path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoQuery {}
+
+impl utoipa::IntoParams for NoQuery {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,345 @@
+//! Each answer and request, as a value and as the JSON that stands for it. A field that is renamed or dropped shows here.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::fmt::Debug;
+
+use contract::exec::{ExecRequest, ExecResponse};
+use contract::machine::{
+    ArtifactRef, CreateMachineRequest, Egress, GuestConfig, GuestProtocol, Identity, LoginWebhook,
+    Machine, MachineAnswer, MachinePort, MachinesAnswer, Phase, PortName, PortProtocol,
+    ResizeMachineRequest,
+};
+use contract::operation::{Operation, OperationKind, OperationState, OperationsAnswer};
+use contract::restore::{
+    DurableSnapshot, LocalSnapshot, RestoreSnapshotRequest, RestoreSource, Verify,
+};
+use contract::snapshot::{
+    CreateSnapshotRequest, Snapshot, SnapshotAnswer, SnapshotState, SnapshotsAnswer,
+};
+use contract::upload::{
+    ArtifactUpload, CompletedPart, UploadPart, UploadSnapshotRequest, UploadSnapshotResponse,
+    UploadedArtifact,
+};
+use contract::volume::{Volume, VolumeKind};
+use contract::{ArtifactId, Secret, SnapshotArtifact};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, json: &Value) {
+    assert_eq!(&serde_json::to_value(value).unwrap(), json);
+    assert_eq!(&serde_json::from_value::<T>(json.clone()).unwrap(), value);
+}
+
+fn artifact() -> ArtifactRef {
+    ArtifactRef {
+        kernel_image_url: "file:///images/debian/kernel".parse().unwrap(),
+        rootfs_url: "https://images.example/root.img?v=2".parse().unwrap(),
+        initrd_url: Some("file:///images/debian/initrd".parse().unwrap()),
+        kernel_sha256_hex: Some("a".repeat(64).parse().unwrap()),
+        rootfs_sha256_hex: None,
+        initrd_sha256_hex: None,
+    }
+}
+
+fn artifact_json() -> Value {
+    json!({
+        "kernel_image_url": "file:///images/debian/kernel",
+        "rootfs_url": "https://images.example/root.img?v=2",
+        "initrd_url": "file:///images/debian/initrd",
+        "kernel_sha256_hex": "a".repeat(64),
+    })
+}
+
+fn machine() -> Machine {
+    Machine {
+        id: "box".parse().unwrap(),
+        artifact: artifact(),
+        system_volume_id: "box-system".parse().unwrap(),
+        user_volume_ids: Vec::new(),
+        runtime_host: None,
+        ports: Vec::new(),
+        guest_ssh_host_public_key: None,
+        phase: Phase::Starting,
+        error: None,
+        created_at: "2026-11-24T23:17:00Z".parse().unwrap(),
+        started_at: None,
+        identity: None,
+        vcpus: 2,
+        memory_mib: 3072,
+        storage_bytes: 0,
+        guest_protocol: GuestProtocol::Agent,
+        egress: Egress::Open,
+    }
+}
+
+#[test]
+fn a_bare_machine_keeps_the_fields_that_are_always_there() {
+    same(
+        &MachineAnswer { machine: machine() },
+        &json!({"machine": {
+            "id": "box", "artifact": artifact_json(), "system_volume_id": "box-system", "user_volume_ids": [],
+            "runtime_host": "", "ports": [], "guest_ssh_host_public_key": "", "phase": "starting", "error": "",
+            "created_at": "2026-11-24T23:17:00Z",
+            "vcpus": 2, "memory_mib": 3072, "storage_bytes": 0, "guest_protocol": "agent", "egress": "open",
+        }}),
+    );
+    same(&MachinesAnswer { machines: Vec::new() }, &json!({"machines": []}));
+}
+
+#[test]
+fn a_running_machine_says_all() {
+    let running = Machine {
+        user_volume_ids: vec!["box-user-1".parse().unwrap()],
+        runtime_host: Some("10.200.0.2".parse().unwrap()),
+        ports: vec![MachinePort {
+            name: PortName::Ssh,
+            port: 2222,
+            host_port: Some(40000),
+            protocol: PortProtocol::Tcp,
+        }],
+        guest_ssh_host_public_key: Some("ssh-ed25519 AAAA".into()),
+        phase: Phase::Running,
+        started_at: Some("2026-11-24T23:17:01.5Z".parse().unwrap()),
+        identity: Some(Identity::Confirmed),
+        ..machine()
+    };
+    same(
+        &running,
+        &json!({
+            "id": "box", "artifact": artifact_json(), "system_volume_id": "box-system",
+            "user_volume_ids": ["box-user-1"], "runtime_host": "10.200.0.2",
+            "ports": [{"name": "ssh", "port": 2222, "host_port": 40000, "protocol": "tcp"}],
+            "guest_ssh_host_public_key": "ssh-ed25519 AAAA", "phase": "running", "error": "",
+            "created_at": "2026-11-24T23:17:00Z", "started_at": "2026-11-24T23:17:01.5Z", "identity": "confirmed",
+            "vcpus": 2, "memory_mib": 3072, "storage_bytes": 0, "guest_protocol": "agent", "egress": "open",
+        }),
+    );
+}
+
+#[test]
+fn a_request_for_a_machine_says_what_is_wanted() {
+    same(
+        &CreateMachineRequest {
+            machine_id: "box".parse().unwrap(),
+            artifact: artifact(),
+            memory_mib: Some(512),
+            storage_bytes: Some(1 << 33),
+            user_volume_ids: vec!["data".parse().unwrap()],
+            guest_config: Some(GuestConfig {
+                hostname: Some("box.example".parse().unwrap()),
+                authorized_keys: vec!["ssh-ed25519 AAAA me".into()],
+                trusted_user_ca_keys: Vec::new(),
+                login_webhook: Some(LoginWebhook {
+                    url: "https://hooks.example/login".into(),
+                    bearer_token: Secret::new("token"),
+                }),
+            }),
+            vcpus: Some(4),
+            guest_protocol: GuestProtocol::None,
+            ready_ports: vec![22],
+            egress: Egress::None,
+        },
+        &json!({
+            "machine_id": "box", "artifact": artifact_json(), "memory_mib": 512, "storage_bytes": 8_589_934_592_u64,
+            "user_volume_ids": ["data"],
+            "guest_config": {
+                "hostname": "box.example", "authorized_keys": ["ssh-ed25519 AAAA me"],
+                "login_webhook": {"url": "https://hooks.example/login", "bearer_token": "token"},
+            },
+            "vcpus": 4, "guest_protocol": "none", "ready_ports": [22], "egress": "none",
+        }),
+    );
+    same(
+        &ResizeMachineRequest { memory_mib: Some(1024), storage_bytes: None, restart: true },
+        &json!({"memory_mib": 1024, "restart": true}),
+    );
+}
+
+#[test]
+fn commands_and_volumes_are_as_the_contract_says() {
+    same(
+        &ExecRequest { command: vec!["true".into()], ..ExecRequest::default() },
+        &json!({"command": ["true"]}),
+    );
+    same(
+        &ExecResponse { exit_code: 1, stdout: "out".into(), stderr: String::new(), duration_ms: 3 },
+        &json!({"exit_code": 1, "stdout": "out", "stderr": "", "duration_ms": 3}),
+    );
+    same(
+        &Volume {
+            id: "box-system".parse().unwrap(),
+            kind: VolumeKind::System,
+            attached_machine_id: Some("box".parse().unwrap()),
+            created_at: "2026-11-24T23:17:00Z".parse().unwrap(),
+        },
+        &json!({
+            "id": "box-system", "kind": "system", "attached_machine_id": "box",
+            "created_at": "2026-11-24T23:17:00Z",
+        }),
+    );
+}
+
+fn manifest() -> SnapshotArtifact {
+    SnapshotArtifact {
+        id: ArtifactId::Manifest,
+        size_bytes: 812,
+        sha256_hex: Some("b".repeat(64).parse().unwrap()),
+        object_key: Some("s/manifest.json".into()),
+        download_url: Some(
+            "https://store.example/s/manifest.json?X-Amz-Signature=1".parse().unwrap(),
+        ),
+    }
+}
+
+fn manifest_json() -> Value {
+    json!({
+        "id": "manifest", "kind": "manifest", "name": "manifest.json", "size_bytes": 812, "sha256_hex": "b".repeat(64),
+        "object_key": "s/manifest.json",
+        "download_url": "https://store.example/s/manifest.json?X-Amz-Signature=1",
+    })
+}
+
+#[test]
+fn a_snapshot_comes_with_its_files() {
+    let snapshot = Snapshot {
+        id: "s.1".parse().unwrap(),
+        machine_id: "box".parse().unwrap(),
+        source_runtime_host: "10.200.0.2".into(),
+        source_tap_device: "tap0".into(),
+        created_at: "2026-11-24T23:17:00Z".parse().unwrap(),
+        state: SnapshotState::Complete,
+        pause_ms: 9,
+        frozen_ms: 14,
+        size_bytes: 1000,
+        allocated_bytes: 500,
+        memory_mib: 512,
+        vcpus: 2,
+        guest_protocol: GuestProtocol::Agent,
+        artifact: Some(artifact()),
+        parent: Some("s.0".parse().unwrap()),
+    };
+    same(
+        &SnapshotAnswer { snapshot, artifacts: vec![manifest()] },
+        &json!({
+            "snapshot": {
+                "id": "s.1", "machine_id": "box", "source_runtime_host": "10.200.0.2", "source_tap_device": "tap0",
+                "created_at": "2026-11-24T23:17:00Z", "state": "complete", "pause_ms": 9, "frozen_ms": 14,
+                "size_bytes": 1000, "allocated_bytes": 500, "memory_mib": 512, "vcpus": 2, "guest_protocol": "agent",
+                "artifact": artifact_json(), "parent": "s.0",
+            },
+            "artifacts": [manifest_json()],
+        }),
+    );
+    same(&SnapshotsAnswer { snapshots: Vec::new() }, &json!({"snapshots": []}));
+    same(
+        &CreateSnapshotRequest { snapshot_id: "s.1".parse().unwrap() },
+        &json!({"snapshot_id": "s.1"}),
+    );
+}
+
+#[test]
+fn an_upload_names_parts_and_is_answered_with_their_etags() {
+    same(
+        &UploadSnapshotRequest {
+            artifacts: vec![ArtifactUpload {
+                artifact_id: ArtifactId::DiskUser(1),
+                object_key: "s/user-1.img".into(),
+                upload_id: "u".into(),
+                parts: vec![UploadPart {
+                    part_number: 1,
+                    offset_bytes: 0,
+                    size_bytes: 7,
+                    upload_url: "https://store.example/s?partNumber=1".parse().unwrap(),
+                }],
+            }],
+        },
+        &json!({"artifacts": [{
+            "artifact_id": "disk-user-1", "object_key": "s/user-1.img", "upload_id": "u",
+            "parts": [{
+                "part_number": 1, "offset_bytes": 0, "size_bytes": 7,
+                "upload_url": "https://store.example/s?partNumber=1",
+            }],
+        }]}),
+    );
+    same(
+        &UploadSnapshotResponse {
+            artifacts: vec![UploadedArtifact {
+                artifact_id: ArtifactId::Memory,
+                completed_parts: vec![CompletedPart { part_number: 1, etag: "\"e\"".into() }],
+            }],
+        },
+        &json!({"artifacts": [{
+            "artifact_id": "memory", "completed_parts": [{"part_number": 1, "etag": "\"e\""}],
+        }]}),
+    );
+}
+
+#[test]
+fn a_restore_names_one_source() {
+    let local = RestoreSnapshotRequest {
+        machine_id: "fork".parse().unwrap(),
+        artifact: artifact(),
+        memory_mib: None,
+        storage_bytes: None,
+        guest_config: None,
+        source: RestoreSource::Local(LocalSnapshot { snapshot_id: "s.1".parse().unwrap() }),
+        dense: false,
+        verify: Verify::Sealed,
+    };
+    same(
+        &local,
+        &json!({
+            "machine_id": "fork", "artifact": artifact_json(), "local_snapshot": {"snapshot_id": "s.1"},
+            "verify": "sealed",
+        }),
+    );
+    let durable = RestoreSnapshotRequest {
+        source: RestoreSource::Durable(DurableSnapshot {
+            snapshot_id: Some("s.1".parse().unwrap()),
+            machine_id: Some("box".parse().unwrap()),
+            image_id: Some("debian".into()),
+            source_runtime_host: None,
+            source_tap_device: None,
+            artifacts: vec![manifest()],
+        }),
+        dense: true,
+        verify: Verify::Full,
+        ..local
+    };
+    same(
+        &durable,
+        &json!({
+            "machine_id": "fork", "artifact": artifact_json(),
+            "snapshot": {
+                "snapshot_id": "s.1", "machine_id": "box", "image_id": "debian", "artifacts": [manifest_json()],
+            },
+            "dense": true, "verify": "full",
+        }),
+    );
+}
+
+#[test]
+fn an_operation_says_how_far_it_has_come() {
+    same(
+        &OperationsAnswer {
+            operations: vec![Operation {
+                id: "01aryz6s410000000000000000".parse().unwrap(),
+                kind: OperationKind::CreateSnapshot,
+                key: Some("k-1".parse().unwrap()),
+                state: OperationState::Committed,
+                resource_id: "s.1".into(),
+                status: Some(201),
+                error: None,
+                started_at: "2026-11-24T23:17:00Z".parse().unwrap(),
+                ended_at: Some("2026-11-24T23:17:02Z".parse().unwrap()),
+            }],
+        },
+        &json!({"operations": [{
+            "id": "01aryz6s410000000000000000", "kind": "create_snapshot", "key": "k-1", "state": "committed",
+            "resource_id": "s.1", "status": 201,
+            "started_at": "2026-11-24T23:17:00Z", "ended_at": "2026-11-24T23:17:02Z",
+        }]}),
+    );
+}
