@@ -1,0 +1,67 @@
+//! One part of an upload: PUT it, again if need be, until the store answers its tag.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use camino::Utf8PathBuf;
+use http::header::{CONTENT_LENGTH, ETAG};
+use tokio::time::Instant;
+
+use super::body::part_body;
+use super::client::TransferClient;
+use super::coverage::Part;
+use super::error::{ResponseProblem, TransferError};
+use super::retry::Backoff;
+use crate::files::Extent;
+
+pub(super) struct PartUpload {
+    pub(super) client: TransferClient,
+    pub(super) file: Arc<File>,
+    pub(super) path: Utf8PathBuf,
+    pub(super) part: Part,
+    pub(super) deadline: Instant,
+}
+
+impl PartUpload {
+    /// Sends the part and answers its ETag.
+    pub(super) async fn run(&self) -> Result<String, TransferError> {
+        let mut backoff = Backoff::new(&self.client.limits().retry, self.deadline);
+        loop {
+            let place = self.client.place().await;
+            let outcome = self.client.attempt(&self.part.url, self.attempt()).await;
+            drop(place);
+            match outcome {
+                Ok(etag) => return Ok(etag),
+                Err(error) => backoff.pause_after(error).await?,
+            }
+        }
+    }
+
+    async fn attempt(&self) -> Result<String, TransferError> {
+        let url = &self.part.url;
+        let extent =
+            Extent { offset_bytes: self.part.offset_bytes, length_bytes: self.part.size_bytes };
+        let buffer_bytes = self.client.limits().buffer_bytes;
+        let (body, fault) = part_body(self.file.clone(), extent, buffer_bytes);
+        let request = self.client.put(url).header(CONTENT_LENGTH, extent.length_bytes).body(body);
+        let request = request.build().map_err(TransferError::connection(url))?;
+        let response = match self.client.send(url, request).await {
+            Ok(response) => response,
+            Err(error) => {
+                return Err(match fault.take() {
+                    Some(source) => TransferError::local("read", &self.path)(source),
+                    None => error,
+                });
+            }
+        };
+        if !response.status().is_success() {
+            let status = response.status().as_u16();
+            return Err(TransferError::response(url, ResponseProblem::Status { status }));
+        }
+        let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+        match etag.filter(|etag| !etag.is_empty()) {
+            Some(etag) => Ok(etag.to_owned()),
+            None => Err(TransferError::response(url, ResponseProblem::MissingEtag)),
+        }
+    }
+}
