@@ -1,1 +1,7 @@
 //! The operator's hand: machines and snapshots through the daemon, object stores without a control plane, images.
+
+mod byte_size;
+pub mod image;
+mod tool;
+
+pub use byte_size::{ByteSize, InvalidByteSize};
