@@ -1,1 +1,166 @@
-//! (in work)
+//! Waiting for a guest: from a VMM that runs to a machine that is `running`, or `failed` with the reason.
+//!
+//! With the agent, ready means that it answered and that its identity is confirmed. A clone forwards nothing before that (P8).
+
+use std::time::Duration;
+
+use contract::MachineId;
+use contract::machine::{GuestConfig, GuestProtocol, Identity};
+
+use crate::apply::reach;
+use crate::host::Host;
+use crate::phase::{Phase, Run};
+use crate::plan::Change;
+use crate::port::{
+    Configured, GuestIdentity, Launch, Observation, PortError, Renewal, SshHostKeys,
+};
+use crate::record::Machine;
+
+/// How much of the console goes into the reason of a failure.
+const CONSOLE_TAIL_BYTES: usize = 2048;
+/// One try to reach the agent.
+const HANDSHAKE: Duration = Duration::from_secs(2);
+/// Between two tries, growing to the second.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Waits until the launch is ready or has failed. `None` when the machine has moved on: it was stopped or deleted meanwhile.
+pub async fn await_ready(
+    host: &Host,
+    id: &MachineId,
+    launch: &Launch,
+) -> Result<Option<Change>, PortError> {
+    let mut pause = FIRST_PAUSE;
+    let mut last_word = String::from("the agent has not answered");
+    loop {
+        let Some((machine, run, left)) = starting(host, id, launch).await? else {
+            return Ok(None);
+        };
+        if let Observation::Ended { reason, .. } =
+            host.vmm(launch.vmm)?.observe(launch, &run.handle).await?
+        {
+            return failed(host, &machine, &run, format!("the VMM ended: {reason}")).await;
+        }
+        if left.is_zero() {
+            let reason = format!("not ready within its deadline: {last_word}");
+            return failed(host, &machine, &run, reason).await;
+        }
+        match confirm(host, &machine, launch, left).await {
+            Ok(confirmed) => return ready(host, &machine, &run, confirmed).await.map(Some),
+            Err(error) => last_word = error.chain(),
+        }
+        host.clock.sleep(pause.min(left)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// The machine and how long it still has, while this launch is starting.
+async fn starting(
+    host: &Host,
+    id: &MachineId,
+    launch: &Launch,
+) -> Result<Option<(Machine, Run, Duration)>, PortError> {
+    let Some(machine) = host.journal.machine(id).await? else { return Ok(None) };
+    let Phase::Starting { run, deadline } = &machine.phase else { return Ok(None) };
+    if run.launch != *launch {
+        return Ok(None);
+    }
+    let left = deadline.duration_since(host.clock.now());
+    let left = Duration::try_from(left).unwrap_or(Duration::ZERO);
+    let run = run.as_ref().clone();
+    Ok(Some((machine, run, left)))
+}
+
+/// One try to have the guest confirm who it is. `None` for guests that cannot say.
+async fn confirm(
+    host: &Host,
+    machine: &Machine,
+    launch: &Launch,
+    left: Duration,
+) -> Result<Option<Configured>, PortError> {
+    match machine.guest_protocol {
+        GuestProtocol::None | GuestProtocol::Mmds => return Ok(None),
+        GuestProtocol::Agent => {}
+    }
+    let reach = reach(launch);
+    host.guest.handshake(&reach, HANDSHAKE.min(left)).await?;
+    let is_clone = machine.restored_from.is_some();
+    let identity = GuestIdentity {
+        login: login(host, machine),
+        machine_id_hex: machine.machine_id_hex.clone(),
+        ssh_host_keys: if is_clone { SshHostKeys::Renew } else { SshHostKeys::Ensure },
+    };
+    let configured = if is_clone {
+        host.guest.renew(&reach, &Renewal { identity }, left).await?
+    } else {
+        host.guest.configure(&reach, &identity, left).await?
+    };
+    Ok(Some(configured))
+}
+
+/// The machine's own login configuration with the daemon's certificate authorities, and a hostname in any case.
+fn login(host: &Host, machine: &Machine) -> GuestConfig {
+    let mut login = machine.guest_config.clone();
+    if login.hostname.is_none() {
+        login.hostname = machine.id.as_str().parse().ok();
+    }
+    for key in &host.settings.login_ca_public_keys {
+        if !login.trusted_user_ca_keys.contains(key) {
+            login.trusted_user_ca_keys.push(key.clone());
+        }
+    }
+    login
+}
+
+async fn ready(
+    host: &Host,
+    machine: &Machine,
+    run: &Run,
+    confirmed: Option<Configured>,
+) -> Result<Change, PortError> {
+    host.network.open(&run.slot, machine.egress).await?;
+    let identity = match (&confirmed, &machine.restored_from) {
+        (Some(_), _) => Some(Identity::Confirmed),
+        (None, Some(_)) => Some(Identity::Unconfirmed),
+        (None, None) => None,
+    };
+    let (agent_version, ssh_host_public_key) = match confirmed {
+        Some(configured) => (Some(configured.agent_version), configured.ssh_host_public_key),
+        None => (None, None),
+    };
+    Ok(Change::MachineReady {
+        machine: machine.id.clone(),
+        launch: run.launch.operation.clone(),
+        identity,
+        agent_version,
+        ssh_host_public_key,
+    })
+}
+
+/// Ends what runs, unless it is kept for a look. A clone that did not confirm is never kept.
+async fn failed(
+    host: &Host,
+    machine: &Machine,
+    run: &Run,
+    reason: String,
+) -> Result<Option<Change>, PortError> {
+    let vmm = host.vmm(run.launch.vmm)?;
+    let tail = vmm.console_tail(&run.launch, CONSOLE_TAIL_BYTES).await;
+    let reason = match tail.trim_end() {
+        "" => reason,
+        tail => format!("{reason}\nlast console lines:\n{tail}"),
+    };
+    let is_kept = host.settings.keep_failed && machine.restored_from.is_none();
+    if !is_kept {
+        host.guest.forget(&run.launch).await;
+        vmm.end(&run.launch).await?;
+        host.network.destroy(&run.slot).await?;
+    }
+    Ok(Some(Change::MachineFailed {
+        machine: machine.id.clone(),
+        launch: run.launch.operation.clone(),
+        at: host.clock.now(),
+        reason,
+        is_kept,
+    }))
+}

@@ -1,1 +1,228 @@
-//! (in work)
+//! Who runs sagas: each on a task of its own that owns its claims. A caller that leaves cancels nothing.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use contract::OperationId;
+use tokio::sync::{MutexGuard, watch};
+use tracing::{Instrument, error, info_span};
+
+use crate::claim::{BusyError, Claims, Held};
+use crate::host::Host;
+use crate::plan::{Change, Hold, Plan};
+use crate::port::{BeginError, PortError};
+use crate::record::{Operation, OperationError};
+use crate::saga;
+
+/// Why an operation was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Something that it claims is in use.
+    #[error(transparent)]
+    Busy(#[from] BusyError),
+    /// The journal did not take it.
+    #[error(transparent)]
+    Begin(#[from] BeginError),
+}
+
+/// How far an operation has come, as its caller sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// Before the commit.
+    Preparing,
+    /// Committed, with the change as it was written.
+    Committed(Box<Change>),
+    /// Not committed; undone, or being undone again by the reconciler.
+    Failed(OperationError),
+    /// Committed, and every finishing step is through.
+    Closed(Box<Change>),
+}
+
+/// A caller's hold on an operation. Dropping it cancels nothing.
+#[derive(Debug, Clone)]
+pub struct Ticket {
+    /// The operation.
+    pub operation: OperationId,
+    progress: watch::Receiver<Progress>,
+}
+
+impl Ticket {
+    /// Waits for the commit, or for the end of the undo.
+    pub async fn committed(&mut self) -> Result<Change, OperationError> {
+        self.wait(|progress| !matches!(progress, Progress::Preparing)).await
+    }
+
+    /// Waits until the operation is closed, or until its finishing steps have been left to the reconciler.
+    pub async fn closed(&mut self) -> Result<Change, OperationError> {
+        self.wait(|progress| matches!(progress, Progress::Closed(_) | Progress::Failed(_))).await
+    }
+
+    async fn wait(
+        &mut self,
+        is_there: impl FnMut(&Progress) -> bool,
+    ) -> Result<Change, OperationError> {
+        // The sender goes away only after a last word, so an error here means the last value stands.
+        let reached = self.progress.wait_for(is_there).await.map(|progress| progress.clone());
+        let progress = reached.unwrap_or_else(|_| self.progress.borrow().clone());
+        match progress {
+            Progress::Committed(change) | Progress::Closed(change) => Ok(*change),
+            Progress::Failed(error) => Err(error),
+            Progress::Preparing => Err(OperationError {
+                fault: crate::port::Fault::Internal,
+                reason: "the operation's task ended without a word".into(),
+            }),
+        }
+    }
+}
+
+/// Runs operations. Cheap to clone.
+#[derive(Clone)]
+pub struct Runner {
+    host: Host,
+    claims: Arc<Claims>,
+    active: Arc<Mutex<HashSet<OperationId>>>,
+    planning: Arc<tokio::sync::Mutex<()>>,
+    idle: watch::Sender<usize>,
+}
+
+impl Runner {
+    /// A runner over these ports.
+    pub fn new(host: Host) -> Self {
+        Self {
+            host,
+            claims: Arc::default(),
+            active: Arc::default(),
+            planning: Arc::default(),
+            idle: watch::Sender::new(0),
+        }
+    }
+
+    /// The ports.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Held from the gathering of facts to the begin, so that nothing is promised twice. Never across a step.
+    pub async fn planning(&self) -> MutexGuard<'_, ()> {
+        self.planning.lock().await
+    }
+
+    /// Begins an operation and runs it on a task of its own.
+    pub async fn start(&self, operation: Operation) -> Result<Ticket, StartError> {
+        let held = self.claims.take(&operation.plan.claims)?;
+        self.host.journal.begin(&operation).await?;
+        let (progress, receiver) = watch::channel(Progress::Preparing);
+        let ticket = Ticket { operation: operation.id.clone(), progress: receiver };
+        let span = info_span!("operation", id = %operation.id, kind = operation.plan.kind.as_str());
+        let active = self.enter(&operation.id);
+        let runner = self.clone();
+        tokio::spawn(
+            async move {
+                runner.run(operation.plan, held, &progress).await;
+                drop(active);
+            }
+            .instrument(span),
+        );
+        Ok(ticket)
+    }
+
+    async fn run(&self, plan: Plan, held: Held, progress: &watch::Sender<Progress>) {
+        let mut held = Some(held);
+        match saga::prepare(&plan, &self.host).await {
+            Ok(change) => {
+                if plan.hold == Hold::UntilCommit {
+                    held.take();
+                }
+                progress.send_replace(Progress::Committed(Box::new(change.clone())));
+                match saga::finish(&plan, &self.host).await {
+                    Ok(()) => {
+                        held.take();
+                        progress.send_replace(Progress::Closed(Box::new(change)));
+                    }
+                    Err(error) => self.left_open(&error),
+                }
+            }
+            Err(error) => {
+                let settled = saga::settle_failed(&plan, &self.host, &error).await;
+                held.take();
+                match settled {
+                    Ok(Some(change)) => {
+                        progress.send_replace(Progress::Closed(Box::new(change)));
+                    }
+                    Ok(None) => {
+                        progress.send_replace(Progress::Failed(error));
+                    }
+                    Err(undo_error) => {
+                        self.left_open(&undo_error);
+                        progress.send_replace(Progress::Failed(error));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Settles an operation of an earlier life, or one that was left open, on a task of its own. `None` when it runs already or
+    /// when what it claims is in use.
+    pub fn resettle(&self, operation: Operation) -> Option<tokio::task::JoinHandle<()>> {
+        if self.is_active(&operation.id) {
+            return None;
+        }
+        let held = self.claims.take(&operation.plan.claims).ok()?;
+        let active = self.enter(&operation.id);
+        let runner = self.clone();
+        let span = info_span!("settle", id = %operation.id, kind = operation.plan.kind.as_str());
+        Some(tokio::spawn(
+            async move {
+                let is_committed =
+                    operation.state == contract::operation::OperationState::Committed;
+                let mut held = Some(held);
+                if is_committed && operation.plan.hold == Hold::UntilCommit {
+                    held.take();
+                }
+                if let Err(error) = saga::settle(&operation, &runner.host).await {
+                    runner.left_open(&error);
+                }
+                drop(held);
+                drop(active);
+            }
+            .instrument(span),
+        ))
+    }
+
+    fn left_open(&self, error: &PortError) {
+        error!(error = error.chain(), "the operation stays open; the reconciler goes on with it");
+    }
+
+    /// Whether a task runs this operation now.
+    pub fn is_active(&self, operation: &OperationId) -> bool {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner).contains(operation)
+    }
+
+    /// Waits until no operation runs. What a graceful stop waits for, within its own deadline.
+    pub async fn idle(&self) {
+        let mut count = self.idle.subscribe();
+        // The sender lives as long as `self`.
+        let _ended = count.wait_for(|count| *count == 0).await.is_ok();
+    }
+
+    fn enter(&self, operation: &OperationId) -> Active {
+        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        active.insert(operation.clone());
+        self.idle.send_replace(active.len());
+        Active { runner: self.clone(), operation: operation.clone() }
+    }
+}
+
+/// Says that a task runs an operation, until it is dropped.
+struct Active {
+    runner: Runner,
+    operation: OperationId,
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        let mut active = self.runner.active.lock().unwrap_or_else(PoisonError::into_inner);
+        active.remove(&self.operation);
+        self.runner.idle.send_replace(active.len());
+    }
+}

@@ -14,6 +14,7 @@ use crate::record::Slot;
 /// One step. What it does stands in `apply.rs`, how it is undone in `undo.rs`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "step", deny_unknown_fields)]
+#[expect(missing_docs, reason = "variants are documented, and field names are those of the ports")]
 pub enum Step {
     /// Makes a directory that carries the operation's id. Undo: remove it whole.
     MakeDir { dir: Utf8PathBuf },

@@ -1,1 +1,59 @@
-//! (in work)
+//! How each step is taken back: an undo works whether its step did all, part or none of its work, and when called twice.
+
+use std::time::Duration;
+
+use contract::OperationId;
+
+use crate::apply::reach;
+use crate::host::Host;
+use crate::port::{Launch, Observation, PortError};
+use crate::step::Step;
+
+/// Takes a step back. It removes only what carries the operation's id.
+pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(), PortError> {
+    match step {
+        Step::MakeDir { dir } => host.files.remove_made_dir(dir, operation).await,
+        Step::BuildSlot { slot } => host.network.destroy(slot).await,
+        Step::Launch { spec } => {
+            host.guest.forget(&spec.launch).await;
+            host.vmm(spec.launch.vmm)?.end(&spec.launch).await
+        }
+        Step::Pause { launch } => host.vmm(launch.vmm)?.resume(launch).await,
+        Step::Freeze { launch, deadline_ms, .. } => {
+            thaw(host, launch, Duration::from_millis(*deadline_ms)).await
+        }
+        Step::Publish { to, .. } => host.chunks.unpublish(to, operation).await,
+        // Inside a directory or a run of this operation, or without a trace on the host.
+        Step::PlaceArtifact { .. }
+        | Step::CloneFile { .. }
+        | Step::GiveTo { .. }
+        | Step::OpenSlot { .. }
+        | Step::AwaitReady { .. }
+        | Step::ShutDown { .. }
+        | Step::EndRun { .. }
+        | Step::DestroySlot { .. }
+        | Step::RemoveTree { .. }
+        | Step::SyncDirty { .. }
+        | Step::Capture { .. }
+        | Step::Resume { .. }
+        | Step::Thaw { .. }
+        | Step::Seal { .. }
+        | Step::CheckSealed { .. }
+        | Step::SumArtifact { .. }
+        | Step::Upload { .. }
+        | Step::FetchManifest { .. }
+        | Step::Download { .. } => Ok(()),
+    }
+}
+
+/// Thaws a guest, if its run is still there to be thawed.
+async fn thaw(host: &Host, launch: &Launch, deadline: Duration) -> Result<(), PortError> {
+    let Err(error) = host.guest.thaw(&reach(launch), deadline).await else { return Ok(()) };
+    let machine = host.journal.machine(&launch.machine).await?;
+    let run = machine.as_ref().and_then(|machine| machine.phase.run());
+    let Some(run) = run.filter(|run| run.launch == *launch) else { return Ok(()) };
+    match host.vmm(launch.vmm)?.observe(launch, &run.handle).await? {
+        Observation::Ended { .. } => Ok(()),
+        Observation::Alive(_) => Err(error),
+    }
+}

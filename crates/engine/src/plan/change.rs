@@ -13,6 +13,10 @@ use crate::record::{ArtifactSum, Finding, Machine, Moment, Slot, Snapshot, Volum
 /// A change of the records. As planned, what only steps find out is still absent; [`Change::complete`] carries it over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "change", deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "variants are documented, and field names are those of the records"
+)]
 pub enum Change {
     /// A machine was made or started, and its VMM runs.
     MachineStarted {

@@ -65,4 +65,13 @@ impl Plan {
             _ => None,
         })
     }
+
+    /// The operations whose runs the plan starts or ends.
+    pub fn launches(&self) -> impl Iterator<Item = &OperationId> {
+        self.prepare.iter().chain(&self.finish).filter_map(|step| match step {
+            Step::Launch { spec } => Some(&spec.launch.operation),
+            Step::EndRun { launch } => Some(&launch.operation),
+            _ => None,
+        })
+    }
 }

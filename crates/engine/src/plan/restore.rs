@@ -2,7 +2,6 @@
 
 use contract::ErrorCode;
 use contract::artifact::{ArtifactId, SnapshotArtifact};
-use contract::machine::GuestConfig;
 use contract::operation::OperationKind;
 use contract::restore::{DurableSnapshot, RestoreSnapshotRequest, Verify};
 use contract::{PresignedUrl, Sha256Hex, VolumeId};
@@ -67,7 +66,7 @@ pub fn plan(
         guest_protocol: origin.guest_protocol,
         ready_ports: origin.ready_ports.clone(),
         egress: origin.egress,
-        guest_config: request.guest_config.clone().unwrap_or_else(GuestConfig::default),
+        guest_config: request.guest_config.clone().unwrap_or_default(),
         user_volume_ids: (1..)
             .take(user_disks.len())
             .map(|number| VolumeId::user_of(id, number))

@@ -115,7 +115,7 @@ pub trait Chunks: Send + Sync {
     async fn check_sealed(&self, dir: &Utf8Path, depth: CheckDepth) -> Result<(), PortError>;
 
     /// SHA-256 of the raw artifact, holes read as zeros.
-    async fn sum(&self, dir: &Utf8Path, artifact: &ArtifactId) -> Result<ArtifactSum, PortError>;
+    async fn sum(&self, dir: &Utf8Path, artifact: ArtifactId) -> Result<ArtifactSum, PortError>;
 
     /// Sends the missing parts, in parallel within bounds.
     async fn upload(&self, job: &UploadJob, sink: &dyn PartSink) -> Result<(), PortError>;

@@ -24,7 +24,7 @@ pub enum BeginError {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Closing {
     /// It was committed and its finishing steps are through; the last of them may bring a change of its own, written in the same transaction.
-    Finished(Option<Change>),
+    Finished(Option<Box<Change>>),
     /// It did not commit, and nothing of it is left.
     Undone,
 }

@@ -105,6 +105,24 @@ pub struct Operation {
     pub ended_at: Option<Timestamp>,
 }
 
+impl Operation {
+    /// An operation that is about to begin, without an idempotency key.
+    pub fn new(plan: Plan, now: Timestamp) -> Self {
+        Self {
+            id: plan.operation.clone(),
+            key: None,
+            request_sha256: None,
+            plan,
+            state: OperationState::Running,
+            findings: vec![],
+            committed: None,
+            error: None,
+            started_at: now,
+            ended_at: None,
+        }
+    }
+}
+
 /// Why an operation did not commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
