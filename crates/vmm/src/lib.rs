@@ -1,1 +1,8 @@
 //! How a guest runs: QEMU and Firecracker, process identity and the jail; one conformance suite for all.
+
+pub mod cgroup;
+pub mod host;
+pub mod jail;
+pub mod process;
+pub mod qemu;
+mod sys;

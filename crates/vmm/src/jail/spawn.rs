@@ -1,0 +1,144 @@
+//! The daemon's side of a launch: start the launcher inside its control group, hear its word, know who runs.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use rustix::fs::MemfdFlags;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+
+use crate::cgroup::{Cgroup, CgroupError};
+use crate::process::{VmmHandle, boot_id};
+
+use super::spec::{self, JailSpec};
+use super::sys;
+use super::word::{self, Word};
+
+/// How the launcher is started: the daemon's own binary with its hidden subcommand, as a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launcher {
+    /// The program; `/proc/self/exe` stays right when the binary on disk is replaced.
+    pub program: Utf8PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+}
+
+/// Why a jail did not come to be. Whatever was left of it is inside its control group.
+#[derive(Debug, thiserror::Error)]
+pub enum JailError {
+    /// The control group could not be entered.
+    #[error("open the control group of the jail")]
+    Cgroup(#[source] CgroupError),
+    /// The specification could not be handed over.
+    #[error("hand over the jail's specification")]
+    Specification(#[source] io::Error),
+    /// The launcher did not start.
+    #[error("start the launcher {program}")]
+    Start {
+        /// Its program.
+        program: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its word could not be read.
+    #[error("hear from the launcher")]
+    Hear(#[source] io::Error),
+    /// It was still silent after the deadline.
+    #[error("the launcher said nothing for {} ms", deadline.as_millis())]
+    Silent {
+        /// The deadline.
+        deadline: Duration,
+    },
+    /// It ended without a word.
+    #[error("the launcher ended without a word ({status})")]
+    Wordless {
+        /// How it ended.
+        status: std::process::ExitStatus,
+    },
+    /// One of its steps failed.
+    #[error("{step}: {reason}")]
+    SetUp {
+        /// What was tried.
+        step: String,
+        /// Why it did not work.
+        reason: String,
+        /// The errno, where a system call failed.
+        os_error: Option<i32>,
+    },
+}
+
+/// Starts a jail and answers who its keeper is once the program inside has begun. The jail lives on by itself; on any error
+/// what there is of it dies with `cgroup`, which the caller ends.
+pub async fn spawn(
+    launcher: &Launcher,
+    cgroup: &Cgroup,
+    spec: &JailSpec,
+    deadline: Duration,
+) -> Result<VmmHandle, JailError> {
+    let procs = cgroup.open_procs().map_err(JailError::Cgroup)?;
+    let input = specification(spec).map_err(JailError::Specification)?;
+    let (reader, writer) = io::pipe().map_err(JailError::Hear)?;
+    let mut command = Command::new(&launcher.program);
+    command.args(&launcher.arguments).env_clear().current_dir("/");
+    command.stdin(input).stdout(writer).stderr(Stdio::null());
+    sys::born_in_cgroup(&mut command, procs);
+    let started = tokio::task::spawn_blocking(move || {
+        let child = command.spawn();
+        // Dropped here, or the pipe would never end.
+        drop(command);
+        child
+    });
+    let failed = |source| JailError::Start { program: launcher.program.clone(), source };
+    let mut child = started.await.map_err(io::Error::other).map_err(failed)?.map_err(failed)?;
+
+    let mut text = Vec::new();
+    let heard = hear(reader, &mut text);
+    let is_heard = match tokio::time::timeout(deadline, heard).await {
+        Ok(read) => read.map(|()| true).map_err(JailError::Hear),
+        Err(_elapsed) => Ok(false),
+    };
+    if !matches!(is_heard, Ok(true)) {
+        child.kill().map_err(JailError::Hear)?;
+    }
+    // It closed its output or was killed: it ends at once.
+    let reaped = tokio::task::spawn_blocking(move || child.wait());
+    let status = reaped
+        .await
+        .map_err(io::Error::other)
+        .map_err(JailError::Hear)?
+        .map_err(JailError::Hear)?;
+    if !is_heard? {
+        return Err(JailError::Silent { deadline });
+    }
+    if text.is_empty() {
+        return Err(JailError::Wordless { status });
+    }
+    match serde_json::from_slice(&text).map_err(io::Error::from).map_err(JailError::Hear)? {
+        Word::Failed { step, reason, os_error } => Err(JailError::SetUp { step, reason, os_error }),
+        Word::Started { pid, start_time_ticks } => {
+            let boot_id = boot_id().map_err(JailError::Hear)?;
+            Ok(VmmHandle { pid, start_time_ticks, boot_id })
+        }
+    }
+}
+
+/// Reads until the launcher closes its end; the keeper holds none.
+async fn hear(reader: io::PipeReader, text: &mut Vec<u8>) -> io::Result<()> {
+    let receiver = pipe::Receiver::from_owned_fd(reader.into())?;
+    receiver.take(word::MAXIMUM_BYTES).read_to_end(text).await.map(|_length| ())
+}
+
+/// The specification as an anonymous file: on no command line and in no directory.
+fn specification(spec: &JailSpec) -> io::Result<File> {
+    let text = serde_json::to_vec(spec)?;
+    if text.len() as u64 > spec::MAXIMUM_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is too long"));
+    }
+    let mut file = File::from(rustix::fs::memfd_create("jail-spec", MemfdFlags::CLOEXEC)?);
+    file.write_all(&text)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
+}
