@@ -88,7 +88,11 @@ async fn confirm(
     let identity = GuestIdentity {
         login: login(host, machine),
         machine_id_hex: machine.machine_id_hex.clone(),
-        ssh_host_keys: if is_clone { SshHostKeys::Renew } else { SshHostKeys::Ensure },
+        // A clone that never confirmed may be started from its disk later: then its keys are still those of the source.
+        ssh_host_keys: match (&machine.restored_from, &machine.ssh_host_public_key) {
+            (None, Some(_)) => SshHostKeys::Ensure,
+            (Some(_), _) | (None, None) => SshHostKeys::Renew,
+        },
     };
     let configured = if is_clone {
         host.guest.renew(&reach, &Renewal { identity }, left).await?

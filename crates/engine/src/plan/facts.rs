@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
-use crate::phase::Phase;
 use crate::record::{AddressBlock, Machine, Slot, Snapshot, VmmKind, Volume};
 
 use super::{Change, Plan, Refusal};
+
+/// Nothing new is begun with less free than this: records, logs and device state need room whatever is promised.
+const FREE_FLOOR_BYTES: u64 = 128 << 20;
 
 /// What a machine gets when its request does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,8 @@ pub struct Defaults {
     pub vcpus: u32,
     /// RAM in MiB.
     pub memory_mib: u64,
+    /// System disk in bytes; a larger root image is never cut.
+    pub storage_bytes: u64,
 }
 
 /// How many times what is there may be promised. 1.0: nothing is promised twice.
@@ -152,6 +156,12 @@ impl Facts<'_> {
                 format!("{memory_mib} MiB of memory do not fit: {memory} of {limit} bytes"),
             ));
         }
+        if self.capacity.disk_free_bytes < FREE_FLOOR_BYTES {
+            return Err(Refusal::new(
+                ErrorCode::NoRoom,
+                format!("only {} bytes of disk are free", self.capacity.disk_free_bytes),
+            ));
+        }
         let disk = disk_bytes.saturating_add(self.promised_disk());
         let limit = scaled(self.capacity.disk_bytes, self.settings.overcommit.disk);
         if disk > limit {
@@ -164,7 +174,7 @@ impl Facts<'_> {
     }
 
     fn promised_memory(&self) -> u64 {
-        let lives = |machine: &&Machine| !matches!(machine.phase, Phase::Stopped { .. });
+        let lives = |machine: &&Machine| machine.phase.run().is_some();
         let running = self.machines.iter().filter(lives).map(|machine| machine.shape.memory_mib);
         let planned = self.starting().map(|machine| machine.shape.memory_mib);
         running.chain(planned).fold(0, |sum, mib| sum.saturating_add(mib.saturating_mul(1 << 20)))

@@ -15,8 +15,6 @@ use crate::step::Step;
 
 use super::{Change, Facts, Hold, Plan, Refusal};
 
-/// A disk that says no size gets this much.
-pub const DEFAULT_STORAGE_BYTES: u64 = 10 << 30;
 /// More RAM than any guest under these VMMs can use.
 const MEMORY_MIB: std::ops::RangeInclusive<u64> = 64..=(1 << 20);
 const VCPUS: std::ops::RangeInclusive<u32> = 1..=32;
@@ -33,7 +31,7 @@ pub fn create(request: &CreateMachineRequest, facts: &Facts<'_>) -> Result<Plan,
         vcpus: request.vcpus.unwrap_or(settings.defaults.vcpus),
         memory_mib: request.memory_mib.unwrap_or(settings.defaults.memory_mib),
     };
-    let storage_bytes = request.storage_bytes.unwrap_or(DEFAULT_STORAGE_BYTES);
+    let storage_bytes = request.storage_bytes.unwrap_or(settings.defaults.storage_bytes);
     sizes_are_sane(shape, storage_bytes)?;
     let volumes = facts.free_volumes(&request.user_volume_ids)?;
     facts.room_for(shape.memory_mib, storage_bytes)?;

@@ -46,6 +46,12 @@ pub fn plan(
         ));
     }
     compatibility::check(&origin.host, here)?;
+    if request.dense {
+        return Err(Refusal::new(
+            ErrorCode::Refused,
+            "dense restores are not offered by this VMM; leave `dense` out",
+        ));
+    }
     if request.memory_mib.is_some_and(|mib| mib != origin.host.shape.memory_mib) {
         return Err(Refusal::new(
             ErrorCode::Refused,
