@@ -1,0 +1,28 @@
+# computer-host. `make` or `make help` tells what there is.
+
+CARGO ?= cargo
+target_dir := $(or $(CARGO_TARGET_DIR),target)
+# Where `computer image build` looks for the agent beside itself: ../lib/computer, from the directory of the program.
+agent := $(target_dir)/lib/computer/computer-agent
+# A static agent runs in every image, as its first process.
+agent_flags := -C target-feature=+crt-static
+
+.DEFAULT_GOAL := help
+.PHONY: help install-tools build agent
+
+## help: what can be made
+help:
+	@sed -n 's/^## /  make /p' $(MAKEFILE_LIST)
+
+## install-tools: install the packages that building and running need (root)
+install-tools:
+	@scripts/install.sh --build
+
+## build: computer, computerd and the agent
+build: agent
+	$(CARGO) build --locked --package cli --package hostd --bins
+
+## agent: the static agent that goes into images
+agent:
+	$(CARGO) rustc --locked --package guest --bin computer-agent -- $(agent_flags)
+	@install -D --mode 0755 $(target_dir)/debug/computer-agent $(agent)
