@@ -9,6 +9,7 @@
 //! randomness.
 
 pub mod artifact;
+pub mod client;
 
 pub mod digest;
 pub mod endpoint;
@@ -16,6 +17,7 @@ pub mod error;
 pub mod exec;
 pub mod exec_stream;
 pub mod file;
+pub mod guest;
 pub mod health;
 pub mod id;
 pub mod location;
@@ -23,6 +25,7 @@ pub mod machine;
 pub mod mount;
 pub mod openapi;
 pub mod operation;
+pub mod port;
 pub mod published_port;
 pub mod restore;
 pub mod secret;

@@ -1,8 +1,6 @@
 //! Machines: what a caller asks for and what a host answers.
 
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,16 +8,13 @@ use utoipa::ToSchema;
 
 use crate::digest::Sha256Hex;
 use crate::forgiving;
-use crate::id::{IdError, MachineId, VolumeId};
+use crate::id::{MachineId, VolumeId};
 use crate::location::ArtifactUrl;
-use crate::secret::Secret;
 
-/// The port of the guest at which SSH answers.
-pub const GUEST_SSH_PORT: u16 = 2222;
-/// The port of the guest at which VNC answers.
-pub const GUEST_VNC_PORT: u16 = 6080;
-/// The port of the guest at which the exec relay answers.
-pub const GUEST_EXEC_PORT: u16 = 49983;
+pub use crate::guest::{Egress, GuestConfig, GuestProtocol, Hostname, LoginWebhook};
+pub use crate::port::{
+    GUEST_EXEC_PORT, GUEST_SSH_PORT, GUEST_VNC_PORT, MachinePort, PortName, PortProtocol,
+};
 
 /// What a machine boots: kernel, root image and, where the kernel needs one, an initrd.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -113,133 +108,6 @@ pub struct CreateMachineRequest {
     /// What the guest may reach.
     #[serde(default, deserialize_with = "forgiving::defaulted")]
     pub egress: Egress,
-}
-
-/// How a host speaks to a guest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GuestProtocol {
-    /// Our agent answers and confirms.
-    #[default]
-    Agent,
-    /// The metadata service and the vsock line of guests made before there was an agent (Firecracker only).
-    Mmds,
-    /// Not at all: the machine is running once its VMM runs.
-    None,
-}
-
-/// What a guest may reach beyond its own namespace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Egress {
-    /// Public addresses and the configured resolvers.
-    #[default]
-    Open,
-    /// Nothing.
-    None,
-}
-
-/// What a guest is told about itself and about who may come in.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct GuestConfig {
-    /// The guest's hostname; the machine id when absent.
-    #[serde(
-        default,
-        deserialize_with = "forgiving::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub hostname: Option<Hostname>,
-    /// SSH public keys that may log in.
-    #[serde(
-        default,
-        deserialize_with = "forgiving::defaulted",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    pub authorized_keys: Vec<String>,
-    /// SSH certificate authorities whose users may log in.
-    #[serde(
-        default,
-        deserialize_with = "forgiving::defaulted",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    pub trusted_user_ca_keys: Vec<String>,
-    /// Whom the guest tells about logins.
-    #[serde(
-        default,
-        deserialize_with = "forgiving::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub login_webhook: Option<LoginWebhook>,
-}
-
-/// Whom a guest tells about logins.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct LoginWebhook {
-    /// Where the guest posts.
-    pub url: String,
-    /// What it shows there.
-    #[serde(
-        default,
-        deserialize_with = "forgiving::defaulted",
-        skip_serializing_if = "Secret::is_empty"
-    )]
-    pub bearer_token: Secret,
-}
-
-/// A hostname that Linux takes: 1 to 64 letters, digits, `-` and `.`, beginning and ending with a letter or digit.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, pattern = "^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$")]
-pub struct Hostname(String);
-
-impl Hostname {
-    /// The hostname as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Hostname {
-    type Err = IdError;
-
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        if crate::id::is_name(text, 64, |byte| matches!(byte, b'-' | b'.')) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(IdError::new(
-                "hostname",
-                "1 to 64 letters, digits, '-' and '.', beginning and ending with a letter or digit",
-            ))
-        }
-    }
-}
-
-impl From<&MachineId> for Hostname {
-    /// Every machine id is also a hostname.
-    fn from(machine: &MachineId) -> Self {
-        Self(machine.to_string())
-    }
-}
-
-impl TryFrom<String> for Hostname {
-    type Error = IdError;
-
-    fn try_from(text: String) -> Result<Self, IdError> {
-        text.parse()
-    }
-}
-
-impl From<Hostname> for String {
-    fn from(hostname: Hostname) -> String {
-        hostname.0
-    }
-}
-
-impl fmt::Display for Hostname {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
 }
 
 /// A request to give a machine another size. What is absent stays as it is.
@@ -379,58 +247,6 @@ pub struct Machine {
     /// What the guest may reach.
     #[serde(default, deserialize_with = "forgiving::defaulted")]
     pub egress: Egress,
-}
-
-/// What a relayed port is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PortName {
-    /// A shell.
-    Ssh,
-    /// The screen.
-    Vnc,
-    /// Processes, as E2B clients speak it.
-    Exec,
-}
-
-impl PortName {
-    /// The port of the guest behind this name.
-    #[must_use]
-    pub fn guest_port(self) -> u16 {
-        match self {
-            Self::Ssh => GUEST_SSH_PORT,
-            Self::Vnc => GUEST_VNC_PORT,
-            Self::Exec => GUEST_EXEC_PORT,
-        }
-    }
-}
-
-/// What a port carries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PortProtocol {
-    /// TCP.
-    #[default]
-    Tcp,
-}
-
-/// A port of a guest that the host relays.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct MachinePort {
-    /// What it is for.
-    pub name: PortName,
-    /// The port inside the guest.
-    pub port: u16,
-    /// The port of the host that leads to it.
-    #[serde(
-        default,
-        deserialize_with = "forgiving::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub host_port: Option<u16>,
-    /// What it carries.
-    #[serde(default, deserialize_with = "forgiving::defaulted")]
-    pub protocol: PortProtocol,
 }
 
 /// The answer that holds one machine.

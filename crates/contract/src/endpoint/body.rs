@@ -85,14 +85,46 @@ impl Body for WebSocket {
     }
 }
 
-/// A kind of body that a value of `Value` is sent or read as.
-pub trait JsonBody: Body {
+/// A kind of body that is sent and read whole, as one value.
+pub trait Whole: Body {
     /// The type of the value.
-    type Value: Serialize + DeserializeOwned;
+    type Value;
+
+    /// The value as it is sent.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    fn encode(value: &Self::Value) -> Result<Vec<u8>, serde_json::Error>;
+
+    /// Reads a value that was received.
+    ///
+    /// # Errors
+    /// When the bytes are not JSON of that type.
+    fn decode(bytes: &[u8]) -> Result<Self::Value, serde_json::Error>;
 }
 
-impl<T: ToSchema + Serialize + DeserializeOwned> JsonBody for Json<T> {
+impl Whole for Nothing {
+    type Value = ();
+
+    fn encode((): &()) -> Result<Vec<u8>, serde_json::Error> {
+        Ok(Vec::new())
+    }
+
+    fn decode(_: &[u8]) -> Result<(), serde_json::Error> {
+        Ok(())
+    }
+}
+
+impl<T: ToSchema + Serialize + DeserializeOwned> Whole for Json<T> {
     type Value = T;
+
+    fn encode(value: &T) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(value)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
 }
 
 fn collect<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
