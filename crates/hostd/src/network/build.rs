@@ -1,0 +1,67 @@
+//! Makes and removes one slot.
+
+use std::os::fd::AsFd;
+
+use engine::record::Slot;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::{
+    error::NetworkError,
+    link,
+    mark::Mark,
+    namespace::{self, Namespace, on_own_thread},
+    netlink::Netlink,
+    nft::Nft,
+    rules::{Gate, SlotRules},
+    setting,
+};
+
+/// Makes the slot, closed, and writes `mark` on it last. Nothing of that name may exist.
+pub(super) async fn make(slot: &Slot, nft: &Nft, mark: Mark) -> Result<(), NetworkError> {
+    let (slot, nft) = (slot.clone(), nft.clone());
+    let name = slot.namespace.clone();
+    on_own_thread(&name, move |runtime| runtime.block_on(make_here(&slot, &nft, mark))).await
+}
+
+/// Replaces the rules of the slot's namespace.
+pub(super) async fn set_gate(slot: &Slot, nft: &Nft, gate: Gate) -> Result<(), NetworkError> {
+    let rules = SlotRules { slot, gate }.render();
+    let (name, nft) = (slot.namespace.clone(), nft.clone());
+    on_own_thread(&slot.namespace, move |runtime| {
+        Namespace::named(&name).enter()?;
+        runtime.block_on(nft.apply(&name, &rules))
+    })
+    .await
+}
+
+/// Removes whatever is there of the slot called `name`. The link goes first: the kernel clears up a namespace in its own
+/// time, and would keep the host's end until then.
+pub(super) async fn remove(name: &str) -> Result<(), NetworkError> {
+    Netlink::open()?.remove_link(name).await?;
+    Namespace::named(name).remove()
+}
+
+/// The steps of [`make`], on a thread that changes its namespace between them.
+async fn make_here(slot: &Slot, nft: &Nft, mark: Mark) -> Result<(), NetworkError> {
+    let failed =
+        |source| NetworkError::Namespace { action: "leave", name: slot.namespace.clone(), source };
+    let host_namespace = namespace::current().map_err(failed)?;
+    let host = Netlink::open()?;
+    Namespace::named(&slot.namespace).create_and_enter()?;
+    let inside = Netlink::open()?;
+    setting::write_where_present("ipv6/conf/all/disable_ipv6", "1")?;
+    setting::write_where_present("ipv6/conf/default/disable_ipv6", "1")?;
+    setting::write("ipv4/ip_forward", "1")?;
+    let closed = SlotRules { slot, gate: Gate::Closed };
+    let links = async {
+        link::make_tap(slot, &inside).await?;
+        link::make_veth(slot, &inside, &host_namespace).await?;
+        link::route_to_host(slot, &inside).await
+    };
+    let rules = closed.render();
+    tokio::try_join!(nft.apply(&slot.namespace, &rules), links)?;
+    move_into_link_name_space(host_namespace.as_fd(), Some(LinkNameSpaceType::Network))
+        .map_err(|errno| failed(errno.into()))?;
+    link::raise_host_end(slot, &host).await?;
+    host.set_alias(&slot.host_interface, &mark.text(slot)).await
+}

@@ -1,0 +1,59 @@
+//! What every `Network` must do, whether it is the kernel's or a fake.
+
+use contract::machine::Egress;
+use engine::{port::Network, record::Slot};
+
+/// Runs the suite. `slot_of` gives the slot of an index; indices 0 to 3 must be free on the host, and are free again
+/// afterwards.
+///
+/// # Panics
+/// When the network does not behave.
+pub async fn run(network: &dyn Network, slot_of: impl Fn(u32) -> Slot) {
+    prepares_the_host_twice(network).await;
+    carries_what_was_built_until_it_is_destroyed(network, &slot_of(0)).await;
+    builds_opens_and_destroys_twice(network, &slot_of(1)).await;
+    destroys_what_was_never_built(network, &slot_of(2)).await;
+    destroys_an_orphan_by_its_index(network, &slot_of(3)).await;
+}
+
+async fn prepares_the_host_twice(network: &dyn Network) {
+    network.ensure_host().await.expect("prepares the host");
+    network.ensure_host().await.expect("prepares it again");
+}
+
+async fn carries_what_was_built_until_it_is_destroyed(network: &dyn Network, slot: &Slot) {
+    assert!(!is_carried(network, slot).await, "nothing is carried before it is built");
+    network.build(slot).await.expect("builds");
+    assert!(is_carried(network, slot).await, "what was built is carried");
+    network.destroy(slot).await.expect("destroys");
+    assert!(!is_carried(network, slot).await, "what was destroyed is not carried");
+    network.build(slot).await.expect("builds again under the same name");
+    network.destroy(slot).await.expect("destroys again");
+}
+
+async fn builds_opens_and_destroys_twice(network: &dyn Network, slot: &Slot) {
+    network.build(slot).await.expect("builds");
+    network.build(slot).await.expect("builds what is built");
+    for egress in [Egress::Open, Egress::Open, Egress::None, Egress::Open] {
+        network.open(slot, egress).await.expect("opens");
+    }
+    network.destroy(slot).await.expect("destroys");
+    network.destroy(slot).await.expect("destroys what is destroyed");
+    assert!(network.open(slot, Egress::Open).await.is_err(), "what was destroyed cannot be opened");
+}
+
+async fn destroys_what_was_never_built(network: &dyn Network, slot: &Slot) {
+    network.destroy(slot).await.expect("destroys nothing");
+    network.destroy_orphan(slot.index).await.expect("destroys nothing");
+}
+
+async fn destroys_an_orphan_by_its_index(network: &dyn Network, slot: &Slot) {
+    network.build(slot).await.expect("builds");
+    network.destroy_orphan(slot.index).await.expect("destroys by index");
+    assert!(!is_carried(network, slot).await, "an orphan that was destroyed is not carried");
+}
+
+async fn is_carried(network: &dyn Network, slot: &Slot) -> bool {
+    let carried = network.carried_slots().await.expect("lists what is carried");
+    carried.contains(&slot.index)
+}
