@@ -94,7 +94,8 @@ mod tests {
             owner: 5,
             mode: 6,
         };
-        let changes: [(fn(&mut SealedIdentity), IdentityDifference); 6] = [
+        type Change = fn(&mut SealedIdentity);
+        let changes: [(Change, IdentityDifference); 6] = [
             (|identity| identity.device = 0, IdentityDifference::Device),
             (|identity| identity.inode = 0, IdentityDifference::Inode),
             (|identity| identity.size_bytes = 0, IdentityDifference::Size),

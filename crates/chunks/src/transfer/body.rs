@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, future, stream};
 use tokio::sync::mpsc;
 
 use crate::files::Extent;
@@ -28,11 +29,13 @@ impl BodyFault {
     }
 }
 
-/// The body, and where a fault of the file is found. The reader ends when the body is dropped.
+/// The body, and where a fault of the file is found. Its first byte is held back for as long as `hold_back`. The reader
+/// ends when the body is dropped.
 pub(super) fn part_body(
     file: Arc<File>,
     extent: Extent,
     buffer_bytes: usize,
+    hold_back: Duration,
 ) -> (reqwest::Body, BodyFault) {
     let (sender, mut receiver) = mpsc::channel(READ_AHEAD);
     tokio::task::spawn_blocking(move || read_ahead(&file, extent, buffer_bytes.max(1), &sender));
@@ -49,7 +52,8 @@ pub(super) fn part_body(
             })
         })
     });
-    (reqwest::Body::wrap_stream(pieces), fault)
+    let hold = stream::once(tokio::time::sleep(hold_back)).filter_map(|()| future::ready(None));
+    (reqwest::Body::wrap_stream(hold.chain(pieces)), fault)
 }
 
 fn read_ahead(

@@ -164,7 +164,10 @@ fn decode(request: PartRequest, may_be_empty: bool) -> Result<Part, CoverageErro
 mod tests {
     use super::*;
 
-    fn requests(parts: &[(i64, i64, i64)]) -> Vec<PartRequest> {
+    /// Number, offset, size.
+    type Listed = (i64, i64, i64);
+
+    fn requests(parts: &[Listed]) -> Vec<PartRequest> {
         let url: SecretUrl = "http://store.example/key".parse().expect("a URL");
         parts
             .iter()
@@ -179,7 +182,7 @@ mod tests {
 
     #[test]
     fn parts_that_are_exactly_the_file_pass_in_any_order_promise_p12() {
-        let cases: [(u64, &[(i64, i64, i64)], &[u32]); 5] = [
+        let cases: [(u64, &[Listed], &[u32]); 5] = [
             (10, &[(1, 0, 10)], &[1]),
             (10, &[(1, 0, 4), (2, 4, 6)], &[1, 2]),
             (10, &[(3, 8, 2), (1, 0, 4), (2, 4, 4)], &[1, 2, 3]),
@@ -196,7 +199,7 @@ mod tests {
     #[test]
     fn anything_else_is_refused_with_the_reason_promise_p12() {
         use CoverageError as E;
-        let cases: [(u64, &[(i64, i64, i64)], CoverageError); 17] = [
+        let cases: [(u64, &[Listed], CoverageError); 17] = [
             (10, &[], E::Empty),
             (10, &[(0, 0, 10)], E::Number { part_number: 0 }),
             (10, &[(-1, 0, 10)], E::Number { part_number: -1 }),

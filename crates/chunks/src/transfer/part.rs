@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use http::header::{CONTENT_LENGTH, ETAG};
+use http::header::{CONTENT_LENGTH, ETAG, EXPECT};
 use tokio::time::Instant;
 
 use super::body::part_body;
@@ -13,6 +14,9 @@ use super::coverage::Part;
 use super::error::{ResponseProblem, TransferError};
 use super::retry::Backoff;
 use crate::files::Extent;
+
+/// How long the body waits for an early answer once a connection broke under it, the wait that curl made usual.
+const EARLY_ANSWER: Duration = Duration::from_secs(1);
 
 pub(super) struct PartUpload {
     pub(super) client: TransferClient,
@@ -26,25 +30,36 @@ impl PartUpload {
     /// Sends the part and answers its ETag.
     pub(super) async fn run(&self) -> Result<String, TransferError> {
         let mut backoff = Backoff::new(&self.client.limits().retry, self.deadline);
+        let mut hold_back = Duration::ZERO;
         loop {
             let place = self.client.place().await;
-            let outcome = self.client.attempt(&self.part.url, self.attempt()).await;
+            let outcome = self.client.attempt(&self.part.url, self.attempt(hold_back)).await;
             drop(place);
             match outcome {
                 Ok(etag) => return Ok(etag),
-                Err(error) => backoff.pause_after(error).await?,
+                Err(error) => {
+                    // A store that refuses before it has read the body closes the connection while we still write, and
+                    // its reason is lost. So the next attempt listens first.
+                    if matches!(error, TransferError::Connection { .. }) {
+                        hold_back = EARLY_ANSWER;
+                    }
+                    backoff.pause_after(error).await?;
+                }
             }
         }
     }
 
-    async fn attempt(&self) -> Result<String, TransferError> {
+    async fn attempt(&self, hold_back: Duration) -> Result<String, TransferError> {
         let url = &self.part.url;
         let extent =
             Extent { offset_bytes: self.part.offset_bytes, length_bytes: self.part.size_bytes };
         let buffer_bytes = self.client.limits().buffer_bytes;
-        let (body, fault) = part_body(self.file.clone(), extent, buffer_bytes);
-        let request = self.client.put(url).header(CONTENT_LENGTH, extent.length_bytes).body(body);
-        let request = request.build().map_err(TransferError::connection(url))?;
+        let (body, fault) = part_body(self.file.clone(), extent, buffer_bytes, hold_back);
+        let mut request = self.client.put(url).header(CONTENT_LENGTH, extent.length_bytes);
+        if !hold_back.is_zero() {
+            request = request.header(EXPECT, "100-continue");
+        }
+        let request = request.body(body).build().map_err(TransferError::connection(url))?;
         let response = match self.client.send(url, request).await {
             Ok(response) => response,
             Err(error) => {

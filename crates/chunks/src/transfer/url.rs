@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use url::Url;
 
-/// An http or https URL, pre-signed or not. Shows scheme, host and path, and never its query, fragment or user.
+/// An http or https URL, pre-signed or not. Shows scheme, host and path, and never its query, fragment or user. Cheap to
+/// clone.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct SecretUrl(Url);
+pub struct SecretUrl(Arc<Url>);
 
 /// A text that is no URL to transfer with. Does not repeat the text, which may hold a signature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +46,7 @@ impl TryFrom<Url> for SecretUrl {
 
     fn try_from(url: Url) -> Result<Self, ParseUrlError> {
         match url.scheme() {
-            "http" | "https" => Ok(Self(url)),
+            "http" | "https" => Ok(Self(Arc::new(url))),
             _ => Err(ParseUrlError::Scheme),
         }
     }
