@@ -1,0 +1,17 @@
+//! `computer doctor`: what this host lacks to run machines, and how to mend it.
+//!
+//! Every check is a module's function that answers [`Check`]s; none changes the host.
+
+mod arguments;
+mod check;
+mod daemon;
+mod kernel;
+mod report;
+mod storage;
+mod tools;
+
+pub use self::{
+    arguments::DoctorArguments,
+    check::{Check, Status},
+    report::{Report, run},
+};
