@@ -1,6 +1,7 @@
 //! How a guest runs: QEMU and Firecracker, process identity and the jail; one conformance suite for all.
 
 pub mod cgroup;
+pub mod conformance;
 pub mod host;
 pub mod jail;
 pub mod process;

@@ -11,13 +11,14 @@ use std::process::{Child, Command, Stdio};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags};
+use rustix::thread::UnshareFlags;
 
 use super::exit_record::{self, Exit};
 use super::failure::{During, Failure};
 use super::ring::{CAPACITY_BYTES, RingWriter};
 use super::spec::{JailSpec, Logs, Program};
 use super::word::Word;
-use super::{privileges, root};
+use super::{privileges, root, seccomp, sys};
 
 /// How much is read at once.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -52,6 +53,9 @@ struct Stream {
 }
 
 fn start(spec: &JailSpec, handed: Vec<OwnedFd>) -> Result<Kept, Failure> {
+    let shared =
+        UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWCGROUP;
+    sys::unshare(shared).during(|| "leave the shared namespaces".to_owned())?;
     rustix::process::umask(Mode::empty());
     rustix::system::sethostname(spec.host_name.as_bytes())
         .during(|| "set the host name".to_owned())?;
@@ -68,6 +72,7 @@ fn start(spec: &JailSpec, handed: Vec<OwnedFd>) -> Result<Kept, Failure> {
     let pid = Pid::from_child(&child);
     let ended = rustix::process::pidfd_open(pid, PidfdFlags::empty())
         .during(|| "watch the program".to_owned())?;
+    seccomp::confine().during(|| "confine the keeper".to_owned())?;
     let streams = vec![
         Stream { reader: console_reader, ring: console },
         Stream { reader: errors_reader, ring: errors },

@@ -19,6 +19,9 @@ use super::sys::{self, Forked};
 use super::word::{self, Word};
 use super::{descriptors, keeper};
 
+/// From here on lie the launcher's own descriptors, out of the way of the numbers that are handed over.
+const ASIDE: i32 = 64;
+
 /// Runs a launcher from its first statement to its end; the hidden subcommand calls nothing before it.
 ///
 /// In the launcher it returns once the word is said. In the process that becomes the keeper it never returns.
@@ -60,8 +63,8 @@ enum Side {
 /// Keeps the two ends that lead to the daemon out of everybody's sight, and leaves /dev/null in their place.
 fn take_standard_streams() -> Result<(File, File), Failure> {
     let step = || "set the standard streams aside".to_owned();
-    let input = io::stdin().as_fd().try_clone_to_owned().during(step)?;
-    let output = io::stdout().as_fd().try_clone_to_owned().during(step)?;
+    let input = rustix::io::fcntl_dupfd_cloexec(io::stdin(), ASIDE).during(step)?;
+    let output = rustix::io::fcntl_dupfd_cloexec(io::stdout(), ASIDE).during(step)?;
     let null = OpenOptions::new().read(true).write(true).open("/dev/null").during(step)?;
     rustix::stdio::dup2_stdin(&null).during(step)?;
     rustix::stdio::dup2_stdout(&null).during(step)?;
@@ -73,12 +76,8 @@ fn split(input: File) -> Result<Side, Failure> {
     let spec = Box::new(read_spec(input)?);
     enter_network(spec.network_namespace.as_deref())?;
     let handed = descriptors::open_all(&spec)?;
-    let others = UnshareFlags::NEWNS
-        | UnshareFlags::NEWPID
-        | UnshareFlags::NEWIPC
-        | UnshareFlags::NEWUTS
-        | UnshareFlags::NEWCGROUP;
-    sys::unshare(others).during(|| "leave the shared namespaces".to_owned())?;
+    // Of these only the child becomes a member. The keeper leaves the others itself, so that this process still finds it in /proc.
+    sys::unshare(UnshareFlags::NEWPID).during(|| "make a pid namespace".to_owned())?;
     let (reader, writer) = io::pipe().during(|| "make a pipe to the keeper".to_owned())?;
     Ok(match sys::fork().during(|| "fork the keeper".to_owned())? {
         Forked::Child => Side::Keeper { spec, handed, report: writer },

@@ -23,6 +23,7 @@ mod privileges;
 pub mod ring;
 mod root;
 pub mod runtime;
+mod seccomp;
 pub mod socket_path;
 mod spawn;
 pub mod spec;

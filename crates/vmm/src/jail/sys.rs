@@ -112,3 +112,14 @@ pub(super) fn unshare(namespaces: rustix::thread::UnshareFlags) -> io::Result<()
     // SAFETY: the descriptor table is not unshared, checked above; every other namespace is safe to leave.
     unsafe { rustix::thread::unshare_unsafe(namespaces) }.map_err(io::Error::from)
 }
+
+/// Puts a seccomp filter on this process, which has given up new privileges and has one thread.
+pub(super) fn install_filter(program: &[libc::sock_filter]) -> io::Result<()> {
+    let length = u16::try_from(program.len()).map_err(io::Error::other)?;
+    let program = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+    // SAFETY: the kernel copies `len` instructions, which live across the call, and writes to none of them.
+    let result = unsafe {
+        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program, 0, 0)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

@@ -1,4 +1,21 @@
 //! QEMU's `microvm`, under KVM where it is real and under TCG elsewhere.
+//!
+//! Guest RAM is a file of the machine's own and device state is a migration of some 70 KiB: so a pause is as long for 2 GiB as for
+//! 256 MiB, and the files are cloned by others while it lasts. The adapter keeps nothing in memory: whatever it needs of a run is derived
+//! from its [`Launch`](engine::port::Launch), so a new daemon commands the QEMUs of the old.
 
+mod adapter;
 pub mod command_line;
+mod config;
+mod device_state;
+mod error;
+mod installation;
+mod launch;
 pub mod qmp;
+mod run;
+
+pub use adapter::Qemu;
+pub use config::{AcceleratorChoice, Deadlines, QemuConfig, default_kernel_arguments};
+pub use error::QemuError;
+pub use installation::Installation;
+pub use run::{AGENT_SOCKET, Run};
