@@ -3,7 +3,9 @@
 //! See [`client`] for the host's side, [`agent`] for the guest's, [`framing`] for what carries bytes between them
 //! where the channel is a virtio-serial port.
 
+pub mod agent;
 pub mod client;
 pub mod framing;
 pub mod limits;
 pub mod proto;
+mod sys;

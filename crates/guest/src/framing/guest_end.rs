@@ -16,7 +16,7 @@ use super::session::{End, Session, SessionStream};
 pub struct LinkStatus {
     /// Sessions that ever began.
     pub sessions: u64,
-    /// The other end of the link is there.
+    /// The host of the current session can be probed: its link has not ended.
     pub is_connected: bool,
     /// Answers of the current session's host to [`Presence::probe`].
     pub probes_answered: u64,
@@ -46,17 +46,13 @@ impl Presence {
         self.probe_wanted.notify_one();
     }
 
-    /// A session of a transport without frames began or ended.
+    /// A session of a transport without frames began; whether its host lives on cannot be asked.
     pub fn note_session(&self) {
-        self.status.send_modify(|status| {
-            status.sessions += 1;
-            status.is_connected = true;
-        });
+        self.status.send_modify(|status| status.sessions += 1);
     }
 
-    /// The last connection is gone.
-    pub fn note_absence(&self) {
-        self.status.send_modify(|status| status.is_connected = false);
+    fn set_connected(&self, is_connected: bool) {
+        self.status.send_modify(|status| status.is_connected = is_connected);
     }
 }
 
@@ -95,7 +91,7 @@ where
     if let Some(session) = link.current() {
         session.end(End::LinkLost);
     }
-    presence.note_absence();
+    presence.set_connected(false);
     outcome
 }
 
@@ -140,6 +136,7 @@ fn on_hello(
         Ok(()) => {
             link.send_control(Frame::bare(Kind::HelloAck, frame.nonce));
             presence.note_session();
+            presence.set_connected(true);
         }
         // The stream that comes back closes its session as it is dropped: the host is told.
         Err(error) => tracing::warn!(%error, "no room for another channel session"),

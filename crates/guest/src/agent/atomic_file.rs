@@ -1,0 +1,96 @@
+//! A file that appears whole: written beside its place and renamed over it.
+//!
+//! It is not synced: the guest's file system commits it within seconds and orders the rename after the data (ext4,
+//! XFS), a shutdown syncs, and a snapshot holds the page cache. A dozen syncs would cost a booting guest more than its
+//! kernel does.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Who owns a new file: uid and gid.
+pub(crate) type Owner = (u32, u32);
+
+/// A file on its way; dropped before [`NewFile::publish`], it is removed.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    file: File,
+    temporary: PathBuf,
+    place: PathBuf,
+    is_published: bool,
+}
+
+impl NewFile {
+    /// Begins a file for `place`, unreadable to others until its mode is set at the end.
+    pub(crate) fn create(place: &Path) -> io::Result<NewFile> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = place.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+        // Names may be 255 bytes long: keep only the beginning.
+        let beginning: String = name.chars().take(40).collect();
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let temporary =
+            place.with_file_name(format!(".{beginning}.{}.{count}.new", std::process::id()));
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        Ok(NewFile { file, temporary, place: place.to_owned(), is_published: false })
+    }
+
+    pub(crate) fn write(&mut self, data: &[u8]) -> io::Result<()> {
+        self.file.write_all(data)
+    }
+
+    /// Puts it in its place.
+    pub(crate) fn publish(mut self, mode: u32, owner: Option<Owner>) -> io::Result<()> {
+        if let Some((uid, gid)) = owner {
+            fchown(&self.file, Some(uid), Some(gid))?;
+        }
+        self.file.set_permissions(Permissions::from_mode(mode & 0o7777))?;
+        fs::rename(&self.temporary, &self.place)?;
+        self.is_published = true;
+        Ok(())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if self.is_published {
+            return;
+        }
+        if let Err(error) = fs::remove_file(&self.temporary) {
+            tracing::warn!(%error, file = %self.temporary.display(), "left a temporary file");
+        }
+    }
+}
+
+/// Writes a whole small file.
+pub(crate) fn write(place: &Path, data: &[u8], mode: u32, owner: Option<Owner>) -> io::Result<()> {
+    let mut file = NewFile::create(place)?;
+    file.write(data)?;
+    file.publish(mode, owner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_appears_whole_with_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("keys");
+        fs::write(&place, "old").unwrap();
+        write(&place, b"new", 0o640, None).unwrap();
+        assert_eq!(fs::read(&place).unwrap(), b"new");
+        assert_eq!(place.metadata().unwrap().permissions().mode() & 0o7777, 0o640);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_given_up_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut file = NewFile::create(&directory.path().join("x")).unwrap();
+        file.write(b"half").unwrap();
+        drop(file);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}

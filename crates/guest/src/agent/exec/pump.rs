@@ -1,0 +1,150 @@
+//! Moves bytes between a command's descriptors and its session's buffers.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::output::OutputBuffer;
+use super::session::{Session, State};
+use super::stdin::Next;
+use crate::agent::nonblocking::Nonblocking;
+
+/// Read at once; a pipe holds 64 KiB.
+const READ_BYTES: usize = 16 * 1024;
+
+/// What a terminal takes for the end of its input (control-D).
+const END_OF_FILE: &[u8] = &[4];
+
+/// Chooses one of a session's two output buffers.
+pub(super) type Select = fn(&mut State) -> &mut OutputBuffer;
+
+pub(super) fn stdout(state: &mut State) -> &mut OutputBuffer {
+    &mut state.stdout
+}
+
+pub(super) fn stderr(state: &mut State) -> &mut OutputBuffer {
+    &mut state.stderr
+}
+
+enum Step {
+    /// Bytes came, or room has to be waited for.
+    Again,
+    /// There is room, and nothing to read now.
+    Readable,
+    /// No more bytes come, or none that count.
+    Complete,
+}
+
+/// Reads until the command has ended and all that it wrote is taken. What background processes write later is not
+/// output of the session; see [`discard`].
+pub(super) async fn pump_output(session: &Session, stream: &Nonblocking, select: Select) {
+    let mut changes = session.watch();
+    loop {
+        let (has_ended, is_removed, room) = {
+            let mut state = session.state();
+            (state.ended.is_some(), state.is_removed, select(&mut state).room())
+        };
+        if is_removed {
+            break;
+        }
+        let step = if room == 0 { Step::Again } else { read_once(session, stream, select, room) };
+        match step {
+            Step::Again if room > 0 => tokio::task::yield_now().await,
+            Step::Again => {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+            // It had ended before that read: the pipe held all that it ever wrote.
+            Step::Readable if has_ended => break,
+            Step::Readable => {
+                tokio::select! {
+                    readable = stream.readable() => if readable.is_err() { break },
+                    changed = changes.changed() => if changed.is_err() { break },
+                }
+            }
+            Step::Complete => break,
+        }
+    }
+    session.change(|state| select(state).complete());
+}
+
+fn read_once(session: &Session, stream: &Nonblocking, select: Select, room: usize) -> Step {
+    let mut buffer = [0; READ_BYTES];
+    let length = room.min(READ_BYTES);
+    match stream.try_read(&mut buffer[..length]) {
+        Ok(0) => Step::Complete,
+        Ok(length) => {
+            session.change(|state| select(state).push(&buffer[..length]));
+            Step::Again
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Readable,
+        // A terminal whose last user is gone says EIO.
+        Err(_) => Step::Complete,
+    }
+}
+
+/// Reads and forgets what processes that outlive their session still write, so that they do not end by SIGPIPE.
+pub(super) async fn discard(stream: Arc<Nonblocking>, _permit: OwnedSemaphorePermit) {
+    let mut buffer = vec![0; READ_BYTES / 4];
+    loop {
+        match stream.try_read(&mut buffer) {
+            Ok(0) => return,
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if stream.readable().await.is_err() {
+                    return;
+                }
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+/// Writes what is queued until stdin is closed or the command takes no more.
+pub(super) async fn pump_stdin(session: &Session, stream: &Nonblocking) {
+    let mut changes = session.watch();
+    loop {
+        let next = session.state().stdin.next();
+        match next {
+            Next::Write(data) => {
+                if write_all(session, stream, &data).await.is_err() {
+                    break;
+                }
+                // There is room for those who wait.
+                session.change(|_state| ());
+            }
+            Next::Close => {
+                if session.terminal.is_some() && stream.write(END_OF_FILE).await.is_err() {
+                    tracing::debug!("a terminal was gone before its end of file");
+                }
+                break;
+            }
+            Next::Wait => {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+            Next::Stop => break,
+        }
+    }
+    session.change(|state| state.stdin.break_off());
+}
+
+/// Ends early with the command, which may never read.
+async fn write_all(session: &Session, stream: &Nonblocking, mut data: &[u8]) -> io::Result<()> {
+    let mut changes = session.watch();
+    while !data.is_empty() {
+        tokio::select! {
+            written = stream.write(data) => data = &data[written?..],
+            _ = changes.changed() => {
+                let state = session.state();
+                if state.is_removed || state.ended.is_some() {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+            }
+        }
+    }
+    Ok(())
+}

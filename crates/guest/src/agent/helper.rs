@@ -1,0 +1,84 @@
+//! Programs that the agent itself runs, outside of what freezes: ssh-keygen, hooks. Each has a deadline.
+
+use std::ffi::CString;
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::time::timeout;
+
+use super::cgroup::Cgroup;
+use super::reaper::{Ending, Reaper, ToGroup};
+use crate::sys::child::{Surroundings, surround};
+
+/// The PATH of everything that the agent starts.
+pub(crate) const DEFAULT_PATH: &str =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Why a helper did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HelperError {
+    #[error("start {program}")]
+    Start { program: String, source: io::Error },
+    #[error("{program} ended with {ending:?}")]
+    Ended { program: String, ending: Ending },
+    #[error("{program} did not end within {} ms", deadline.as_millis())]
+    Deadline { program: String, deadline: Duration },
+    #[error("lost sight of {program}")]
+    Lost { program: String },
+}
+
+/// Runs a program to its end, without input and with its output thrown away, and demands that it succeed. Past the
+/// deadline it is killed with all that it started.
+pub(crate) async fn run(
+    reaper: &Reaper,
+    cgroup: Option<&Cgroup>,
+    command: &[&str],
+    deadline: Duration,
+) -> Result<(), HelperError> {
+    let program = command.first().copied().unwrap_or_default().to_owned();
+    let start_error = |source| HelperError::Start { program: program.clone(), source };
+    let mut process = Command::new(&program);
+    process
+        .args(command.iter().skip(1))
+        .env_clear()
+        .env("PATH", DEFAULT_PATH)
+        .env("HOME", "/root")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let procs = cgroup.map(Cgroup::open_procs).transpose().map_err(start_error)?;
+    surround(
+        &mut process,
+        Surroundings {
+            cgroup: procs.map(Into::into),
+            takes_terminal: false,
+            credentials: None,
+            directory: CString::from(c"/"),
+        },
+    );
+    let (_child, running) = reaper.spawn(&mut process).map_err(start_error)?;
+    match timeout(deadline, running.ending).await {
+        Ok(Ok(Ending::Exited(0))) => Ok(()),
+        Ok(Ok(ending)) => Err(HelperError::Ended { program, ending }),
+        Ok(Err(_closed)) => Err(HelperError::Lost { program }),
+        Err(_elapsed) => {
+            let killed = match cgroup {
+                Some(cgroup) => cgroup.kill(),
+                None => reaper.signal(running.pid, Signal::KILL, ToGroup::Yes).map(drop),
+            };
+            if let Err(error) = killed {
+                tracing::warn!(%error, program, "could not kill a helper");
+            }
+            Err(HelperError::Deadline { program, deadline })
+        }
+    }
+}
+
+/// The program is there to be run.
+pub(crate) fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}

@@ -1,0 +1,48 @@
+//! The agent's parts, put together for the services.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::cgroup::{Cgroup, Cgroups};
+use super::exec::SessionTable;
+use super::freezer::Freezer;
+use super::identity::Applier;
+use super::init::SshServer;
+use super::places::Places;
+use super::reaper::Reaper;
+use super::shutdown::Orders;
+
+/// One guest.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) places: Places,
+    pub(crate) login_user: String,
+    pub(crate) is_init: bool,
+    pub(crate) reaper: Reaper,
+    pub(crate) cgroups: Option<Cgroups>,
+    pub(crate) freezer: Freezer,
+    pub(crate) sessions: SessionTable,
+    pub(crate) ssh_server: SshServer,
+    pub(crate) orders: Orders,
+    pub(crate) renewals: AtomicU64,
+}
+
+impl Machine {
+    /// Where helpers run: they must not freeze with the guest.
+    pub(crate) fn renew_cgroup(&self) -> Option<&Cgroup> {
+        self.cgroups.as_ref().map(|cgroups| &cgroups.renew)
+    }
+
+    pub(crate) fn identity_applier(&self) -> Applier<'_> {
+        Applier {
+            places: &self.places,
+            login_user: &self.login_user,
+            reaper: &self.reaper,
+            cgroup: self.renew_cgroup(),
+            ssh_server: &self.ssh_server,
+        }
+    }
+
+    pub(crate) fn count_renewal(&self) {
+        self.renewals.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,163 @@
+//! The machine as a whole.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tonic::{Request, Response, Status};
+
+use super::{chain, invalid};
+use crate::agent::clock;
+use crate::agent::freezer::FreezeError;
+use crate::agent::identity::IdentityError;
+use crate::agent::info;
+use crate::agent::machine::Machine;
+use crate::agent::renew::renew;
+use crate::agent::shutdown::Order;
+use crate::limits;
+use crate::proto::control_server::Control;
+use crate::proto::{
+    ConfigureRequest, ConfigureResponse, FreezeRequest, FreezeResponse, HandshakeRequest,
+    HandshakeResponse, InfoRequest, InfoResponse, RenewRequest, RenewResponse, ReseedRequest,
+    ReseedResponse, SetClockRequest, SetClockResponse, ShutdownRequest, ShutdownResponse,
+    ThawRequest, ThawResponse,
+};
+use crate::sys::entropy;
+
+/// Serves `Control`.
+#[derive(Clone, Debug)]
+pub(crate) struct ControlService {
+    pub(crate) machine: Arc<Machine>,
+}
+
+#[tonic::async_trait]
+impl Control for ControlService {
+    async fn handshake(
+        &self,
+        _request: Request<HandshakeRequest>,
+    ) -> Result<Response<HandshakeResponse>, Status> {
+        let boot_id =
+            std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        Ok(Response::new(HandshakeResponse {
+            protocol_version: limits::PROTOCOL_VERSION,
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            boot_id: boot_id.trim().to_owned(),
+            capabilities: capabilities(&self.machine),
+            frozen: self.machine.freezer.is_frozen(),
+            renewals: self.machine.renewals.load(Ordering::Relaxed),
+        }))
+    }
+
+    async fn info(&self, _request: Request<InfoRequest>) -> Result<Response<InfoResponse>, Status> {
+        Ok(Response::new(info::collect(&self.machine)))
+    }
+
+    async fn configure(
+        &self,
+        request: Request<ConfigureRequest>,
+    ) -> Result<Response<ConfigureResponse>, Status> {
+        let identity = request.into_inner().identity.unwrap_or_default();
+        let machine = self.machine.clone();
+        let report =
+            to_the_end(async move { machine.identity_applier().apply(&identity).await }).await?;
+        let report = report.map_err(|error| match error {
+            IdentityError::Invalid { .. } => invalid(&error),
+            _ => Status::internal(chain(&error)),
+        })?;
+        Ok(Response::new(ConfigureResponse { report: Some(report) }))
+    }
+
+    async fn set_clock(
+        &self,
+        request: Request<SetClockRequest>,
+    ) -> Result<Response<SetClockResponse>, Status> {
+        let stepped_ns = clock::set(request.into_inner().unix_time_ns)
+            .map_err(|error| Status::internal(format!("set the clock: {error}")))?;
+        Ok(Response::new(SetClockResponse { stepped_ns }))
+    }
+
+    async fn reseed(
+        &self,
+        request: Request<ReseedRequest>,
+    ) -> Result<Response<ReseedResponse>, Status> {
+        entropy::reseed(&request.into_inner().seed)
+            .map_err(|error| Status::internal(format!("reseed: {error}")))?;
+        Ok(Response::new(ReseedResponse {}))
+    }
+
+    async fn freeze(
+        &self,
+        request: Request<FreezeRequest>,
+    ) -> Result<Response<FreezeResponse>, Status> {
+        let request = request.into_inner();
+        if request.self_thaw_ms == 0 {
+            return Err(Status::invalid_argument(
+                "self_thaw_ms is 0: nothing stays frozen for ever",
+            ));
+        }
+        let deadline = Duration::from_millis(request.deadline_ms.into());
+        let self_thaw = Duration::from_millis(request.self_thaw_ms.into());
+        let took = self.machine.freezer.freeze(deadline, self_thaw).await.map_err(freeze_status)?;
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        Ok(Response::new(FreezeResponse { took_us }))
+    }
+
+    async fn thaw(&self, _request: Request<ThawRequest>) -> Result<Response<ThawResponse>, Status> {
+        let frozen = self.machine.freezer.thaw().await.map_err(freeze_status)?;
+        let frozen_ms = u64::try_from(frozen.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
+        Ok(Response::new(ThawResponse { was_frozen: frozen.is_some(), frozen_ms }))
+    }
+
+    async fn renew(
+        &self,
+        request: Request<RenewRequest>,
+    ) -> Result<Response<RenewResponse>, Status> {
+        let machine = self.machine.clone();
+        let renewing = to_the_end(async move { renew(&machine, request.into_inner()).await });
+        let response = renewing.await?.map_err(|error| {
+            tracing::error!(error = chain(&error), "a renewal failed");
+            Status::aborted(chain(&error))
+        })?;
+        Ok(Response::new(response))
+    }
+
+    async fn shutdown(
+        &self,
+        request: Request<ShutdownRequest>,
+    ) -> Result<Response<ShutdownResponse>, Status> {
+        if !self.machine.orders.is_possible() {
+            return Err(Status::failed_precondition("this agent cannot shut its machine down"));
+        }
+        let request = request.into_inner();
+        let grace = Duration::from_millis(request.grace_ms.into());
+        self.machine.orders.give(Order { mode: request.mode(), grace });
+        Ok(Response::new(ShutdownResponse {}))
+    }
+}
+
+/// Runs on when the caller leaves: what changes the guest is never cut in half by a broken channel.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Status> {
+    tokio::spawn(work).await.map_err(|_ended| Status::internal("the agent is ending"))
+}
+
+fn capabilities(machine: &Machine) -> Vec<String> {
+    let all = [
+        ("init", machine.is_init),
+        ("freeze", machine.freezer.is_possible()),
+        ("tty", true),
+        ("sshd", crate::agent::ssh_keys::missing(&machine.places).is_none()),
+        ("reseed", rustix::process::geteuid().is_root()),
+        ("shutdown", machine.orders.is_possible()),
+    ];
+    all.into_iter().filter(|(_, has)| *has).map(|(word, _)| word.to_owned()).collect()
+}
+
+fn freeze_status(error: FreezeError) -> Status {
+    match error {
+        FreezeError::Impossible => Status::failed_precondition(chain(&error)),
+        FreezeError::Deadline(_) => Status::deadline_exceeded(chain(&error)),
+        FreezeError::Cgroup(_) | FreezeError::Ending => Status::internal(chain(&error)),
+    }
+}

@@ -1,0 +1,187 @@
+//! From the command line to a running agent, and to its end.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::cgroup::{Cgroup, Cgroups};
+use super::exec::SessionTable;
+use super::freezer::Freezer;
+use super::init::{self, SshServer};
+use super::machine::Machine;
+use super::options::Options;
+use super::places::Places;
+use super::reaper::Reaper;
+use super::serve::{listen, serve};
+use super::shutdown::{Means, Order, Orders};
+use crate::framing::Presence;
+use crate::proto::ShutdownMode;
+
+/// What processes have when the VMM asks init to end (Ctrl-Alt-Del) without saying.
+const SIGNAL_GRACE: Duration = Duration::from_secs(5);
+
+/// Threads for blocking work; each may hold a chunk of a file.
+const BLOCKING_THREADS: usize = 8;
+const BLOCKING_STACK_BYTES: usize = 256 * 1024;
+
+/// Why the agent could not run, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// No runtime.
+    #[error("start the runtime")]
+    Runtime(#[source] io::Error),
+    /// No signals.
+    #[error("listen to signals")]
+    Signals(#[source] io::Error),
+    /// The server failed.
+    #[error("serve the agent's services")]
+    Serve(#[source] tonic::transport::Error),
+}
+
+/// This process is a guest's first.
+pub fn is_init() -> bool {
+    std::process::id() == 1
+}
+
+/// Runs the agent until it is told to end. As init it ends with the machine.
+///
+/// # Errors
+/// See [`AgentError`].
+pub fn run(options: Options) -> Result<(), AgentError> {
+    let acts_as_init = is_init() && !options.no_init;
+    if acts_as_init {
+        init::prepare();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_stack_size(BLOCKING_STACK_BYTES)
+        .build()
+        .map_err(AgentError::Runtime)?;
+    let outcome = runtime.block_on(run_on(options, acts_as_init));
+    // What still blocks must not keep a process that is to end.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    outcome
+}
+
+async fn run_on(options: Options, acts_as_init: bool) -> Result<(), AgentError> {
+    let reaper = Reaper::start().map_err(AgentError::Signals)?;
+    let mut signals = Signals::listen().map_err(AgentError::Signals)?;
+    let cgroups = cgroups(acts_as_init);
+    let presence = Presence::default();
+    let means = match options.shutdown_command.clone() {
+        _ if acts_as_init => Means::Init,
+        Some(program) => Means::Command(program),
+        None => Means::None,
+    };
+    let (orders, mut ordered) = Orders::new(&means);
+    let machine = machine(&options, acts_as_init, &reaper, cgroups.clone(), &presence, orders);
+
+    let (mut listeners, connections) = listen(&options, &presence);
+    if acts_as_init {
+        let guest = cgroups.as_ref().map(|cgroups| cgroups.guest.clone());
+        listeners.spawn(start_guest(machine.clone(), guest));
+    }
+    let serving = serve(machine, connections);
+    let ending = end(&mut ordered, &mut signals, acts_as_init);
+    let order = tokio::select! {
+        served = serving => return served.map_err(AgentError::Serve),
+        order = ending => order,
+    };
+    let guest = cgroups.as_ref().map(|cgroups| &cgroups.guest);
+    match order {
+        Some(order) => {
+            // The answer to a Shutdown call leaves first.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            means.carry_out(order, guest, &reaper);
+        }
+        None => leave(cgroups.as_ref()),
+    }
+    Ok(())
+}
+
+fn machine(
+    options: &Options,
+    is_init: bool,
+    reaper: &Reaper,
+    cgroups: Option<Cgroups>,
+    presence: &Presence,
+    orders: Orders,
+) -> Arc<Machine> {
+    let places = Places::new(options.root.clone(), options.workspace.clone());
+    let guest = cgroups.as_ref().map(|cgroups| cgroups.guest.clone());
+    Arc::new(Machine {
+        sessions: SessionTable::new(places.clone(), reaper.clone(), guest.clone()),
+        freezer: Freezer::new(guest, presence.clone()),
+        places,
+        login_user: options.login_user.clone(),
+        is_init,
+        reaper: reaper.clone(),
+        cgroups,
+        ssh_server: SshServer::default(),
+        orders,
+        renewals: AtomicU64::new(0),
+    })
+}
+
+fn cgroups(acts_as_init: bool) -> Option<Cgroups> {
+    let made = if acts_as_init { Cgroups::of_init() } else { Cgroups::of_service() };
+    made.inspect_err(|error| tracing::warn!(%error, "no cgroups: nothing can be frozen")).ok()
+}
+
+/// What a guest has beside its agent.
+async fn start_guest(machine: Arc<Machine>, guest: Option<Cgroup>) {
+    init::bring_up_network().await;
+    let cgroup = guest.map(|guest| guest.child("sshd")).transpose();
+    let cgroup = cgroup.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the SSH server runs in the agent's own cgroup");
+        None
+    });
+    let server = machine.ssh_server.clone();
+    server.supervise(machine.reaper.clone(), machine.freezer.clone(), cgroup).await;
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    power: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            power: signal(SignalKind::from_raw(libc::SIGPWR))?,
+        })
+    }
+}
+
+/// The order to carry out, or none when an agent that is no init is told to leave.
+async fn end(
+    ordered: &mut mpsc::Receiver<Order>,
+    signals: &mut Signals,
+    acts_as_init: bool,
+) -> Option<Order> {
+    let mode = tokio::select! {
+        order = ordered.recv() => return order,
+        _ = signals.interrupt.recv() => ShutdownMode::Reboot,
+        _ = signals.terminate.recv() => ShutdownMode::Reboot,
+        _ = signals.power.recv() => ShutdownMode::PowerOff,
+    };
+    acts_as_init.then_some(Order { mode, grace: SIGNAL_GRACE })
+}
+
+/// Ends what this agent started, and leaves nothing behind.
+fn leave(cgroups: Option<&Cgroups>) {
+    const DEADLINE: Duration = Duration::from_secs(2);
+    let Some(cgroups) = cgroups else { return };
+    let outcome = cgroups.end_all(std::time::Instant::now() + DEADLINE);
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "left processes or cgroups behind");
+    }
+}
