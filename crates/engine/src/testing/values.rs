@@ -1,4 +1,4 @@
-//! Values for tests, here and in the harness: the smallest honest ones.
+//! The smallest honest values.
 
 use std::net::Ipv4Addr;
 

@@ -1,0 +1,10 @@
+//! For tests, here and in the harness: small honest values, a clock that tests own, and what every [`crate::port::Journal`]
+//! must do.
+
+mod clock;
+pub mod journal;
+mod journal_values;
+mod values;
+
+pub use clock::ManualClock;
+pub use values::{block, operation, run, slot};
