@@ -1,3 +1,4 @@
 //! The daemon: HTTP, SQLite, Linux networking, configuration and wiring.
 
 pub mod network;
+pub mod store;
