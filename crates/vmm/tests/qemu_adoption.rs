@@ -1,4 +1,5 @@
 //! P4: a daemon that is killed leaves its QEMUs running, and the next one commands them.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 
@@ -35,7 +36,8 @@ async fn promise_p4_a_killed_daemon_leaves_its_guest_running_and_the_next_comman
         host.qemu.observe(&spec.launch, &handle).await.unwrap(),
         Observation::Alive(RunState::Running)
     );
-    assert_eq!(host.qemu.carried_launches().await.unwrap(), [spec.launch.operation.clone()]);
+    let carried = host.qemu.carried_launches().await.unwrap();
+    assert_eq!(carried, std::slice::from_ref(&spec.launch.operation));
     host.qemu.pause(&spec.launch).await.unwrap();
     host.qemu.capture(&spec.launch, &host.new_file()).await.unwrap();
     host.qemu.resume(&spec.launch).await.unwrap();

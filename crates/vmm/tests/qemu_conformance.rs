@@ -1,4 +1,5 @@
 //! The conformance suite, run by QEMU with a guest of our own.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Save and restore of a real QEMU, over and over, with a guest that notices when memory and disk are of different instants.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

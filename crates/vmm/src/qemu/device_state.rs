@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use camino::Utf8Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
+use tokio::time::{Duration, Instant};
 
 use super::config::Deadlines;
 use super::error::QemuError;
@@ -18,6 +19,9 @@ const MAXIMUM_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes a second: QEMU throttles a migration unless told that nothing is in its way.
 const BANDWIDTH: u64 = 1 << 40;
+
+/// How often the end of a migration is looked for where no event tells it.
+const POLLED_EVERY: Duration = Duration::from_micros(200);
 
 /// Writes the device state of a paused guest to the new file `into`. The guest stays paused, whatever happens.
 ///
@@ -50,7 +54,8 @@ pub(super) async fn capture(
     };
     let migrated =
         async { monitor.wait_migration(deadlines.device_state).await.map_err(QemuError::from) };
-    tokio::try_join!(kept, migrated).map(|_| ())
+    tokio::try_join!(kept, migrated)?;
+    settle(monitor, deadlines).await.map(drop)
 }
 
 async fn keep(reader: pipe::Receiver, file: File) -> io::Result<()> {
@@ -86,26 +91,22 @@ pub(super) async fn load(
 
 /// Makes a guest run, whatever a capture that was cut has left it in.
 pub(super) async fn resume(monitor: &mut Monitor, deadlines: &Deadlines) -> Result<(), QemuError> {
-    match monitor.query_status().await? {
-        VmStatus::Running => return Ok(()),
-        VmStatus::FinishMigrate => {
-            // The daemon that reads the state is gone; QEMU refuses to go on before the migration is over.
-            monitor.set_migration_capabilities().await?;
-            monitor.migrate_cancel().await?;
-            wait_unless_over(monitor, deadlines).await?;
-        }
-        _ => {}
+    match settle(monitor, deadlines).await? {
+        VmStatus::Running => Ok(()),
+        _stopped => Ok(monitor.cont().await?),
     }
-    Ok(monitor.cont().await?)
 }
 
-/// The migration may have ended before its events were asked for.
-async fn wait_unless_over(monitor: &mut Monitor, deadlines: &Deadlines) -> Result<(), QemuError> {
-    if monitor.query_status().await? != VmStatus::FinishMigrate {
-        return Ok(());
-    }
-    match monitor.wait_migration(deadlines.device_state).await {
-        Ok(()) | Err(super::qmp::QmpError::Migration { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
+/// Waits until no migration is being finished, since QEMU refuses to go on before; answers the status then. A migration that has completed
+/// is finished a moment after its event, without a further one. One whose reader is gone is given up.
+async fn settle(monitor: &mut Monitor, deadlines: &Deadlines) -> Result<VmStatus, QemuError> {
+    let until = Instant::now() + deadlines.device_state;
+    loop {
+        match monitor.query_status().await? {
+            VmStatus::FinishMigrate if Instant::now() < until => {}
+            status => return Ok(status),
+        }
+        monitor.migrate_cancel().await?;
+        tokio::time::sleep(POLLED_EVERY).await;
     }
 }
