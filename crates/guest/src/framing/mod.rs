@@ -30,6 +30,8 @@ mod guest_end;
 mod host_end;
 mod link;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use decoder::Decoder;
 pub use frame::{Frame, Kind, MAX_PAYLOAD_BYTES, encode};
