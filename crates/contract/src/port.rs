@@ -25,6 +25,16 @@ pub enum PortName {
 }
 
 impl PortName {
+    /// The name as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ssh => "ssh",
+            Self::Vnc => "vnc",
+            Self::Exec => "exec",
+        }
+    }
+
     /// The port of the guest behind this name.
     #[must_use]
     pub fn guest_port(self) -> u16 {

@@ -8,6 +8,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderValue, StatusCode, header};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
@@ -60,6 +61,8 @@ pub struct ExecSender {
 #[derive(Debug)]
 pub struct ExecReceiver {
     stream: SplitStream<Socket>,
+    // When something last came, be it the answer to a ping.
+    heard: Instant,
     // Ends the connection when the receiver is dropped.
     _driver: Driver,
 }
@@ -80,7 +83,8 @@ impl Client {
             let (sink, stream) = socket.split();
             let mut sender = ExecSender { sink };
             sender.send_json(call, start).await?;
-            Ok(ExecConnection { sender, receiver: ExecReceiver { stream, _driver: driver } })
+            let receiver = ExecReceiver { stream, heard: Instant::now(), _driver: driver };
+            Ok(ExecConnection { sender, receiver })
         })
         .await
         .map_err(|_elapsed| ClientError::Deadline { call, after: QUICK })?
@@ -174,18 +178,20 @@ impl ExecSender {
 }
 
 impl ExecReceiver {
-    /// What comes next; `None` when the host closed the connection.
+    /// What comes next; `None` when the host closed the connection. May be cancelled and called again.
     ///
     /// # Errors
     /// When the connection is broken, when nothing at all came for a minute, or when what came is not of this contract.
     pub async fn next(&mut self) -> Result<Option<ExecReceived>, ClientError> {
         loop {
-            let message = tokio::time::timeout(SILENCE_DEADLINE, self.stream.next())
-                .await
-                .map_err(|_elapsed| ClientError::Deadline {
-                    call: ExecStream::NAME,
-                    after: SILENCE_DEADLINE,
-                })?;
+            let message =
+                tokio::time::timeout_at(self.heard + SILENCE_DEADLINE, self.stream.next())
+                    .await
+                    .map_err(|_elapsed| ClientError::Deadline {
+                        call: ExecStream::NAME,
+                        after: SILENCE_DEADLINE,
+                    })?;
+            self.heard = Instant::now();
             match message {
                 None | Some(Ok(Message::Close(_))) => return Ok(None),
                 Some(Err(error)) => return Err(ClientError::WebSocket(Box::new(error))),

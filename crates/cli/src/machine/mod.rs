@@ -1,0 +1,18 @@
+//! Machines: the verbs at the top of the command line.
+
+mod artifact;
+mod create;
+mod guest;
+mod lifecycle;
+mod shown;
+
+pub(crate) use artifact::ArtifactArguments;
+pub(crate) use create::CreateArguments;
+pub(crate) use guest::GuestArguments;
+pub(crate) use lifecycle::{
+    DeleteArguments, ListArguments, ShowArguments, StartArguments, StopArguments, WaitArguments,
+};
+
+pub(crate) use create::create;
+pub(crate) use lifecycle::{delete, list, show, start, stop};
+pub(crate) use shown::{ShownMachine, running};
