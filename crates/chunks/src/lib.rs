@@ -1,28 +1,34 @@
 //! Snapshot bytes: digests, manifest, sealing, transfer through pre-signed URLs.
 //!
-//! This crate knows files and object stores, and nothing of machines. What a snapshot was taken of travels through it
-//! as an opaque `Origin` that the caller defines.
+//! This crate knows files and object stores, and nothing of machines. What a snapshot was taken of
+//! travels through it as an opaque `Origin` that the caller defines.
 //!
 //! ```text
-//!   scratch files --seal_directory--> FileEntry + SealedIdentity --Manifest::new--> write_manifest --publish-->
-//!                                                                                                 snapshots/<id>/
-//!   snapshots/<id>/*  --TransferClient::upload-->    pre-signed PUTs  (coverage checked, progress kept)
-//!   pre-signed GETs   --TransferClient::download-->  scratch file     (each chunk verified before it is written)
+//!   scratch files --seal_directory--> FileEntry, SealedIdentity --> Manifest --write_manifest-->
+//!                 --publish--> snapshots/<id>/
+//!   snapshots/<id>/*  --TransferClient::upload-->   pre-signed PUTs  coverage checked, parts kept
+//!   pre-signed GETs   --TransferClient::download--> <target>.part    each chunk verified, then
+//!                                                                    written --rename--> <target>
 //! ```
 //!
 //! # Where things are
-//! - [`files`]: durable writes, [`clone_file`](files::clone_file), [`publish`](files::publish), [`sha256_file`](files::sha256_file)
-//!   and [`supports_reflink`](files::supports_reflink). All of it blocks: call it on the blocking pool.
+//! - [`files`]: durable writes, [`clone_file`](files::clone_file), [`publish`](files::publish),
+//!   [`sha256_file`](files::sha256_file) and [`supports_reflink`](files::supports_reflink). All of
+//!   it blocks: call it on the blocking pool.
 //! - [`manifest`]: the versioned, strict manifest of a snapshot.
-//! - [`seal`]: makes files immutable, says what is in them, and checks later that they are still the ones. Blocks too.
-//! - [`transfer`]: upload, verified download and artifact fetch, all async, all bounded by [`TransferLimits`].
+//! - [`seal`]: makes files immutable, says what is in them, and checks later that they are still
+//!   the ones. Blocks too.
+//! - [`transfer`]: upload, verified download and artifact fetch, all async, all bounded by
+//!   [`TransferLimits`].
 //!
 //! # What callers may rely on
-//! - A file under its final name holds verified bytes only, is synced, and so is its directory.
+//! - A file under its final name holds verified bytes only, and is synced with its directory unless
+//!   the caller says that it is [`Transient`](transfer::Durability::Transient).
 //! - A URL's query string never reaches an error, a log or a `Debug` output ([`SecretUrl`]).
-//! - Every error says by [`TransferError::kind`] whose fault it is, so that a caller never reads its text.
-//! - Blocking work takes a [`CancellationToken`](tokio_util::sync::CancellationToken); an async call is cancelled by
-//!   dropping it, and then ends every task and every read it began.
+//! - Every error says by [`TransferError::kind`] whose fault it is, so that a caller never reads
+//!   its text.
+//! - Blocking work takes a [`CancellationToken`](tokio_util::sync::CancellationToken); an async
+//!   call is cancelled by dropping it, and then ends every task and every read it began.
 
 pub mod digest;
 pub mod files;

@@ -10,10 +10,12 @@ pub(crate) const MIB: u64 = 1024 * KIB;
 /// Bounds of what a manifest may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestLimits {
-    /// Largest manifest read or written. A digest costs 43 bytes as base64, so 32 MiB describes about 700 GiB of data
-    /// in 1 MiB chunks, and a hostile manifest cannot ask for more memory than that.
+    /// Largest manifest read or written. A digest costs 43 bytes as base64, so 32 MiB describes
+    /// about 700 GiB of data in 1 MiB chunks, and a hostile manifest cannot ask for more memory
+    /// than that.
     pub size_bytes: u64,
-    /// Most files in one manifest: memory, device state, a system disk and user disks, with room to spare.
+    /// Most files in one manifest: memory, device state, a system disk and user disks, with room to
+    /// spare.
     pub files: usize,
 }
 
@@ -26,11 +28,12 @@ impl Default for ManifestLimits {
 /// Bounds of sealing and of hashing again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealLimits {
-    /// Bytes per chunk, a multiple of 4096. 1 MiB keeps the manifest of a full 10 GiB disk at 440 KB, is long enough for
-    /// BLAKE3's widest vectors, and is the most that one bad or repeated chunk costs.
+    /// Bytes per chunk, a multiple of 4096. 1 MiB keeps the manifest of a full 10 GiB disk at 440
+    /// KB, is long enough for BLAKE3's widest vectors, and is the most that one bad or repeated
+    /// chunk costs.
     pub chunk_bytes: u32,
-    /// Threads that hash at once. One core hashes about 3 GB/s, more than a disk gives, so four are plenty, and the
-    /// guests keep the rest of the machine.
+    /// Threads that hash at once. One core hashes about 3 GB/s, more than a disk gives, so four are
+    /// plenty, and the guests keep the rest of the machine.
     pub threads: usize,
 }
 
@@ -44,8 +47,8 @@ impl Default for SealLimits {
 /// When a failed request is tried again: exponential back-off with full jitter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Attempts without progress before giving up, the first one included. Six span about 12 s of mean back-off, longer
-    /// than an object store takes to fail over.
+    /// Attempts without progress before giving up, the first one included. Six span about 12 s of
+    /// mean back-off, longer than an object store takes to fail over.
     pub attempts: u32,
     /// Upper end of the first pause; it doubles each time.
     pub base_delay: Duration,
@@ -69,23 +72,27 @@ impl Default for RetryPolicy {
 /// Bounds of talking to object stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferLimits {
-    /// Requests under way at once in one call. Eight fill a 10 Gbit/s line to a store that gives 150 MB/s a connection.
+    /// Requests under way at once in one call. Eight fill a 10 Gbit/s line to a store that gives
+    /// 150 MB/s a connection.
     pub parallel_requests: usize,
-    /// Requests under way at once in the whole client, so that many calls together stay bounded in sockets and memory
-    /// (each holds at most three buffers of a chunk).
+    /// Requests under way at once in the whole client, so that many calls together stay bounded in
+    /// sockets and memory (each holds at most three buffers of a chunk).
     pub parallel_requests_total: usize,
-    /// Bytes read from a file at once for an upload. 512 KiB amortises the switch to the blocking pool.
+    /// Bytes read from a file at once for an upload. 512 KiB amortises the switch to the blocking
+    /// pool.
     pub buffer_bytes: usize,
-    /// Most bytes asked for by one ranged GET. Large enough that the request itself costs nothing, small enough that
-    /// eight of them share any artifact.
+    /// Most bytes asked for by one ranged GET. Large enough that the request itself costs nothing,
+    /// small enough that eight of them share any artifact.
     pub range_bytes: u64,
     /// Longest wait for a connection, TLS included.
     pub connect_timeout: Duration,
-    /// Longest time for one attempt of one part or range. A 64 MiB part at 1 Mbit/s takes nine minutes.
+    /// Longest time for one attempt of one part or range. A 64 MiB part at 1 Mbit/s takes nine
+    /// minutes.
     pub request_timeout: Duration,
     /// Longest silence on a connection that should deliver.
     pub stall_timeout: Duration,
-    /// Longest time for a whole call, retries included. Pre-signed URLs seldom live longer than an hour or two.
+    /// Longest time for a whole call, retries included. Pre-signed URLs seldom live longer than an
+    /// hour or two.
     pub total_timeout: Duration,
     /// When to try again.
     pub retry: RetryPolicy,

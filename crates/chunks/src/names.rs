@@ -45,7 +45,8 @@ macro_rules! name {
                 if text.len() <= MAX_LENGTH && $is_valid(text) {
                     return Ok(Self(text.to_owned()));
                 }
-                Err(ParseNameError { text: text.chars().take(MAX_LENGTH).collect(), expected: $expected })
+                let text = text.chars().take(MAX_LENGTH).collect();
+                Err(ParseNameError { text, expected: $expected })
             }
         }
 

@@ -1,4 +1,5 @@
-//! A new inode with the bytes of another: by reflink where the file system can, else by a sparse copy.
+//! A new inode with the bytes of another: by reflink where the file system can, else by a sparse
+//! copy.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -16,7 +17,8 @@ use super::open::{create_new, open_regular};
 pub enum CloneMode {
     /// Share the blocks in constant time, or fail: never a copy by surprise.
     Reflink,
-    /// Copy the data extents. A file system may still share blocks beneath a copy; the inode is new in any case.
+    /// Copy the data extents. A file system may still share blocks beneath a copy; the inode is new
+    /// in any case.
     Copy,
     /// Reflink if the file system can, else copy.
     Auto,
@@ -69,7 +71,8 @@ pub enum CloneError {
 
 /// Makes `to`, a new inode with permission bits `mode`, hold what `from` holds, its holes too.
 ///
-/// Not synced: the caller syncs after the pause that this is often called in. The clone belongs to this process's user.
+/// Not synced: the caller syncs after the pause that this is often called in. The clone belongs to
+/// this process's user.
 pub fn clone_file(
     from: &Utf8Path,
     to: &Utf8Path,
@@ -130,7 +133,8 @@ fn reflink(source: &File, target: &File) -> Result<Cloned, Failure> {
     }
 }
 
-/// Whether files in this directory can be reflinked, tried with two files that have no name and so leave nothing.
+/// Whether files in this directory can be reflinked, tried with two files that have no name and so
+/// leave nothing.
 pub fn supports_reflink(directory: &Utf8Path) -> io::Result<bool> {
     let unnamed = || -> Result<File, Errno> {
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;

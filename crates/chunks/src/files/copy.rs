@@ -13,7 +13,8 @@ const STEP_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes copied at once where the kernel cannot copy for us.
 const BUFFER_BYTES: usize = 1024 * 1024;
 
-/// Copies every data extent of `from` into the new, empty `to`, and gives it the same size. Answers the bytes copied.
+/// Copies every data extent of `from` into the new, empty `to`, and gives it the same size. Answers
+/// the bytes copied.
 pub(super) fn copy_sparse(from: &File, to: &File) -> io::Result<u64> {
     let size_bytes = from.metadata()?.len();
     to.set_len(size_bytes)?;

@@ -2,10 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::num::NonZeroU64;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{Advice, CWD, Mode, OFlags, RenameFlags};
+use tracing::trace;
 
+use super::extents::Extent;
 use super::open::create_new;
 
 /// A write that did not become durable.
@@ -38,8 +41,8 @@ impl DurableError {
 
 /// Writes a whole file durably, replacing an older one of that name in one step.
 ///
-/// After a crash the name holds either the old bytes or the new ones. The temporary file is `<path>.tmp`; one that a
-/// crash left is replaced.
+/// After a crash the name holds either the old bytes or the new ones. The temporary file is
+/// `<path>.tmp`; one that a crash left is replaced.
 pub fn write_file(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<(), DurableError> {
     let temporary = Utf8PathBuf::from(format!("{path}.tmp"));
     match std::fs::remove_file(&temporary) {
@@ -55,10 +58,11 @@ pub fn write_file(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<(), Durabl
     sync_directory(parent_of(path))
 }
 
-/// Moves a whole scratch directory (or a file) to its final place, which must be free, and syncs both parents.
+/// Moves a whole scratch directory (or a file) to its final place, which must be free, and syncs
+/// both parents.
 ///
-/// What is inside must be synced already. An existing target is never replaced, not even an empty directory: of two
-/// publishers one gets [`DurableError::Exists`].
+/// What is inside must be synced already. An existing target is never replaced, not even an empty
+/// directory: of two publishers one gets [`DurableError::Exists`].
 pub fn publish(from: &Utf8Path, to: &Utf8Path) -> Result<(), DurableError> {
     rename_into_place(from, to)?;
     sync_directory(parent_of(to))?;
@@ -68,8 +72,8 @@ pub fn publish(from: &Utf8Path, to: &Utf8Path) -> Result<(), DurableError> {
     Ok(())
 }
 
-/// Syncs a file's data, and of its metadata only what is needed to read it back (promise P5: called before a pause so
-/// that the pause does not have to).
+/// Syncs a file's data, and of its metadata only what is needed to read it back (promise P5: called
+/// before a pause so that the pause does not have to).
 pub fn sync_data(path: &Utf8Path) -> Result<(), DurableError> {
     let file = super::open_regular(path).map_err(DurableError::io("open", path))?;
     rustix::fs::fdatasync(&file)
@@ -90,8 +94,18 @@ pub(crate) fn sync_file(file: &File, path: &Utf8Path) -> Result<(), DurableError
     file.sync_all().map_err(DurableError::io("sync", path))
 }
 
+/// Asks the kernel to begin writing a stretch to the disk. Only a hint: where it is not taken, the
+/// sync does all the work.
+pub(crate) fn begin_writeback(file: &File, extent: Extent) {
+    // DONTNEED begins writeback and then drops pages that are clean, which these are not yet.
+    let length = NonZeroU64::new(extent.length_bytes);
+    if let Err(error) = rustix::fs::fadvise(file, extent.offset_bytes, length, Advice::DontNeed) {
+        trace!(%error, "no early writeback here");
+    }
+}
+
 /// Renames without replacing, and without syncing.
-fn rename_into_place(from: &Utf8Path, to: &Utf8Path) -> Result<(), DurableError> {
+pub(crate) fn rename_into_place(from: &Utf8Path, to: &Utf8Path) -> Result<(), DurableError> {
     match rustix::fs::renameat_with(CWD, from.as_str(), CWD, to.as_str(), RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         Err(rustix::io::Errno::EXIST) => Err(DurableError::Exists { path: to.to_owned() }),

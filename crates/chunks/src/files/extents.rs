@@ -22,10 +22,11 @@ impl Extent {
     }
 }
 
-/// The data extents of a file in order, by SEEK_DATA and SEEK_HOLE; what lies between them reads as zeros.
+/// The data extents of a file in order, by SEEK_DATA and SEEK_HOLE; what lies between them reads as
+/// zeros.
 ///
-/// Extents may hold zeros too: a file system without holes answers one extent for the whole file. Moves the file's
-/// offset, so readers beside it must use positioned reads.
+/// Extents may hold zeros too: a file system without holes answers one extent for the whole file.
+/// Moves the file's offset, so readers beside it must use positioned reads.
 #[derive(Debug)]
 pub struct DataExtents<'file> {
     file: &'file File,

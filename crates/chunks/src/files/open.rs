@@ -1,4 +1,5 @@
-//! Opening files without following a planted symlink, and making new ones that were not there before.
+//! Opening files without following a planted symlink, and making new ones that were not there
+//! before.
 
 use std::fs::File;
 use std::io;

@@ -36,7 +36,8 @@ pub enum Sha256Error {
     },
 }
 
-/// The SHA-256 and the size of a file as a reader sees it. Holes are hashed as zeros without being read.
+/// The SHA-256 and the size of a file as a reader sees it. Holes are hashed as zeros without being
+/// read.
 pub fn sha256_file(
     path: &Utf8Path,
     cancel: &CancellationToken,

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// The unit in which zeros become holes: the block of the usual file systems and the page of a guest's memory.
+/// The unit in which zeros become holes: the block of the usual file systems and the page of a
+/// guest's memory.
 const BLOCK_BYTES: usize = 4096;
 
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
@@ -14,7 +15,8 @@ pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(ZEROS.len()).all(|piece| piece == &ZEROS[..piece.len()])
 }
 
-/// Writes `bytes` at `offset`, a multiple of 4096, into a file that has a hole there, leaving out blocks of zeros.
+/// Writes `bytes` at `offset`, a multiple of 4096, into a file that has a hole there, leaving out
+/// blocks of zeros.
 pub(crate) fn write_sparse(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
     let mut run: Option<(usize, usize)> = None;
     for (index, block) in bytes.chunks(BLOCK_BYTES).enumerate() {

@@ -1,4 +1,5 @@
-//! Digests by chunk index, kept as runs so that a large file costs 43 characters a chunk and nothing for its holes.
+//! Digests by chunk index, kept as runs so that a large file costs 43 characters a chunk and
+//! nothing for its holes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;

@@ -113,7 +113,8 @@ impl FileEntry {
         Extent { offset_bytes, length_bytes }
     }
 
-    /// Bytes in chunks that are not all zeros: what a transfer moves, and at most what the file takes on disk.
+    /// Bytes in chunks that are not all zeros: what a transfer moves, and at most what the file
+    /// takes on disk.
     pub fn data_bytes(&self) -> u64 {
         self.chunks.iter().map(|(chunk, _)| self.chunk_extent(chunk).length_bytes).sum()
     }

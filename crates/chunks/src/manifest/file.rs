@@ -17,7 +17,8 @@ pub const MANIFEST_VERSION: u32 = 1;
 /// Keeps root digests apart from digests of chunks and of anything else.
 const ROOT_CONTEXT: &str = "computer-host 2026 snapshot manifest root v1";
 
-/// What a snapshot consists of. `Origin` says what it was taken of; it must refuse unknown fields itself.
+/// What a snapshot consists of. `Origin` says what it was taken of; it must refuse unknown fields
+/// itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest<Origin> {
     origin: Origin,
@@ -79,7 +80,8 @@ struct WireVersion {
 #[serde(deny_unknown_fields)]
 struct Wire {
     version: u32,
-    /// Kept as a value, so that the root is computed over what was written and not over what `Origin` makes of it.
+    /// Kept as a value, so that the root is computed over what was written and not over what
+    /// `Origin` makes of it.
     origin: Value,
     files: Vec<FileEntry>,
     root: Blake3Digest,
@@ -173,8 +175,8 @@ fn check_files(files: &[FileEntry], limits: &ManifestLimits) -> Result<(), Manif
     Ok(())
 }
 
-/// BLAKE3 over the origin and every file's names, sizes and chunk digests. Lengths go before what has no fixed length,
-/// so that no two contents give the same stream.
+/// BLAKE3 over the origin and every file's names, sizes and chunk digests. Lengths go before what
+/// has no fixed length, so that no two contents give the same stream.
 fn root_digest(origin: &Value, files: &[FileEntry]) -> Result<Blake3Digest, ManifestError> {
     let mut hasher = blake3::Hasher::new_derive_key(ROOT_CONTEXT);
     let text = |hasher: &mut blake3::Hasher, bytes: &[u8]| {

@@ -36,7 +36,8 @@ pub struct SealedFile {
     pub identity: SealedIdentity,
 }
 
-/// A directory that was not sealed. Its files may be read-only already; sealing it again is allowed.
+/// A directory that was not sealed. Its files may be read-only already; sealing it again is
+/// allowed.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// The caller cancelled.
@@ -90,9 +91,11 @@ pub enum SealError {
     },
 }
 
-/// Seals files of a directory: owned by this process's user (root, in the daemon), 0444, synced, hashed.
+/// Seals files of a directory: owned by this process's user (root, in the daemon), 0444, synced,
+/// hashed.
 ///
-/// The entries come in the order of `specs`. When this returns, files and directory are on the disk.
+/// The entries come in the order of `specs`. When this returns, files and directory are on the
+/// disk.
 pub fn seal_directory(
     directory: &Utf8Path,
     specs: &[SealSpec],
@@ -103,6 +106,10 @@ pub fn seal_directory(
         .iter()
         .map(|spec| protect(directory.join(spec.name.as_str())))
         .collect::<Result<_, _>>()?;
+    for (spec, file) in specs.iter().zip(&protected) {
+        // Refused before hours of hashing, not after.
+        describe(spec, file, limits.chunk_bytes, ChunkMap::default())?;
+    }
     files::sync_directory(directory)?;
     let to_hash: Vec<FileToHash<'_>> = protected
         .iter()
@@ -125,16 +132,23 @@ pub fn seal_directory(
         .zip(lists)
         .map(|((spec, file), list)| {
             file.check_unchanged()?;
-            let path = file.path;
             let chunks = ChunkMap::from_ordered(list)
-                .map_err(|source| SealError::Order { path: path.clone(), source })?;
-            let (size_bytes, chunk_bytes) = (file.identity.size_bytes, limits.chunk_bytes);
-            let entry =
-                FileEntry::new(spec.id.clone(), spec.name.clone(), size_bytes, chunk_bytes, chunks)
-                    .map_err(|source| SealError::Entry { path, source })?;
+                .map_err(|source| SealError::Order { path: file.path.clone(), source })?;
+            let entry = describe(spec, &file, limits.chunk_bytes, chunks)?;
             Ok(SealedFile { entry, identity: file.identity })
         })
         .collect()
+}
+
+fn describe(
+    spec: &SealSpec,
+    file: &Protected,
+    chunk_bytes: u32,
+    chunks: ChunkMap,
+) -> Result<FileEntry, SealError> {
+    let (id, name) = (spec.id.clone(), spec.name.clone());
+    FileEntry::new(id, name, file.identity.size_bytes, chunk_bytes, chunks)
+        .map_err(|source| SealError::Entry { path: file.path.clone(), source })
 }
 
 /// A file that nobody can open for writing any more, and which inode it was then.

@@ -37,8 +37,8 @@ struct Job {
     chunk: u64,
 }
 
-/// The digests of every chunk with data, one list per file. Holes are not read; chunks that turn out to be all zeros
-/// are left out, so the answer depends on the bytes alone.
+/// The digests of every chunk with data, one list per file. Holes are not read; chunks that turn
+/// out to be all zeros are left out, so the answer depends on the bytes alone.
 pub(crate) fn hash_data_chunks(
     files: &[FileToHash<'_>],
     threads: usize,

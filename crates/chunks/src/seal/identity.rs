@@ -1,4 +1,5 @@
-//! Which inode a sealed file is, so that a swapped, truncated or rewritten file is noticed without reading it (P6).
+//! Which inode a sealed file is, so that a swapped, truncated or rewritten file is noticed without
+//! reading it (P6).
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -6,7 +7,8 @@ use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
 
-/// What identifies a sealed file. The change time is left out: a hard link into a jail changes it and nothing else.
+/// What identifies a sealed file. The change time is left out: a hard link into a jail changes it
+/// and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealedIdentity {

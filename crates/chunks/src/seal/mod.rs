@@ -1,9 +1,10 @@
-//! Sealing: files become root-owned, 0444 and synced, and it is written down what is in them and which inodes they are.
+//! Sealing: files become root-owned, 0444 and synced, and it is written down what is in them and
+//! which inodes they are.
 //!
 //! ```text
-//!   seal_directory:  open -> own, 0444, fsync -> identity -> hash chunks -> identity again -> fsync directory
-//!   verify_identity: is this the very inode that was sealed?           microseconds, before every local restore
-//!   verify_full:     does it still hold the bytes that were sealed?    a scrub, or `verify: "full"`
+//!   seal_directory:  open -> own, 0444, fsync -> identity -> hash chunks -> identity again
+//!   verify_identity: is it the very inode that was sealed? Microseconds, before a local restore.
+//!   verify_full:     does it hold the bytes that were sealed? For a scrub, or `verify: "full"`.
 //! ```
 //! Everything here blocks; an async caller runs it on the blocking pool.
 

@@ -1,4 +1,5 @@
-//! Whether a sealed file is still the one that was sealed, by its inode or by its bytes (promise P6).
+//! Whether a sealed file is still the one that was sealed, by its inode or by its bytes (promise
+//! P6).
 
 use std::io;
 
@@ -19,8 +20,9 @@ pub enum VerifyError {
     Identity {
         /// Which file.
         path: Utf8PathBuf,
-        /// In what. [`IdentityDifference::Device`] alone may be a reboot that numbered a loop device anew; a caller may
-        /// then hash the file with [`verify_full`] and record its new identity.
+        /// In what. [`IdentityDifference::Device`] alone may be a reboot that numbered a loop
+        /// device anew; a caller may then hash the file with [`verify_full`] and record its new
+        /// identity.
         differences: Vec<IdentityDifference>,
     },
     /// Another size than the manifest says.
@@ -58,8 +60,8 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// Whether the file is known to be bad, so that its snapshot belongs in quarantine; false when it only could not be
-    /// checked.
+    /// Whether the file is known to be bad, so that its snapshot belongs in quarantine; false when
+    /// it only could not be checked.
     pub fn is_tampering(&self) -> bool {
         match self {
             Self::Identity { .. } | Self::Size { .. } | Self::Content { .. } => true,
@@ -69,7 +71,8 @@ impl VerifyError {
     }
 }
 
-/// Checks that a file is the very inode that was sealed and was not written since. Reads none of it.
+/// Checks that a file is the very inode that was sealed and was not written since. Reads none of
+/// it.
 pub fn verify_identity(path: &Utf8Path, sealed: &SealedIdentity) -> Result<(), VerifyError> {
     let read = |source| VerifyError::Read { path: path.to_owned(), source };
     let file = files::open_regular(path).map_err(read)?;

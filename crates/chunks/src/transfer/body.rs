@@ -14,7 +14,8 @@ use crate::files::Extent;
 /// Buffers read ahead of the network.
 const READ_AHEAD: usize = 2;
 
-/// What went wrong with the file under a body, since an HTTP client reports only that the body failed.
+/// What went wrong with the file under a body, since an HTTP client reports only that the body
+/// failed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct BodyFault(Arc<Mutex<Option<io::Error>>>);
 
@@ -29,8 +30,8 @@ impl BodyFault {
     }
 }
 
-/// The body, and where a fault of the file is found. Its first byte is held back for as long as `hold_back`. The reader
-/// ends when the body is dropped.
+/// The body, and where a fault of the file is found. Its first byte is held back for as long as
+/// `hold_back`. The reader ends when the body is dropped.
 pub(super) fn part_body(
     file: Arc<File>,
     extent: Extent,

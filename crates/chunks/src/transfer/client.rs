@@ -14,7 +14,8 @@ use super::refusal::check_status;
 use super::url::SecretUrl;
 use crate::limits::TransferLimits;
 
-/// Idle connections are kept this long: longer than the gap between two parts, shorter than stores close them.
+/// Idle connections are kept this long: longer than the gap between two parts, shorter than stores
+/// close them.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 
 /// Uploads, downloads and fetches. Cheap to clone; clones share connections and the total bound.
@@ -31,8 +32,8 @@ struct Inner {
 }
 
 impl TransferClient {
-    /// Makes the client. TLS is rustls on ring, trusting the roots of the operating system; where it has none, https
-    /// fails and http works.
+    /// Makes the client. TLS is rustls on ring, trusting the roots of the operating system; where
+    /// it has none, https fails and http works.
     pub fn new(limits: TransferLimits) -> Result<Self, TransferError> {
         // An error means that the process has a provider already, which serves as well.
         if rustls::crypto::ring::default_provider().install_default().is_err() {

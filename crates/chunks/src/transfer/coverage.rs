@@ -1,4 +1,5 @@
-//! Whether the parts of a multipart upload are exactly the file (promise P12). Pure: nothing is sent before it holds.
+//! Whether the parts of a multipart upload are exactly the file (promise P12). Pure: nothing is
+//! sent before it holds.
 
 use super::url::SecretUrl;
 
@@ -79,7 +80,7 @@ pub enum CoverageError {
     },
     /// Bytes that two parts send, or parts whose numbers do not follow their offsets.
     #[error(
-        "part {part_number} begins at {offset_bytes}, before the parts before it end at {expected_bytes}"
+        "part {part_number} begins at {offset_bytes}, within those that end at {expected_bytes}"
     )]
     Overlap {
         /// The later part.
@@ -107,9 +108,11 @@ pub enum CoverageError {
     },
 }
 
-/// Checks parts, in whatever order they were listed, against the size of the file. Answers them in part order.
+/// Checks parts, in whatever order they were listed, against the size of the file. Answers them in
+/// part order.
 ///
-/// The store joins parts by number, so it is in that order that they must follow each other without gap or overlap.
+/// The store joins parts by number, so it is in that order that they must follow each other without
+/// gap or overlap.
 pub fn check_coverage(
     size_bytes: u64,
     mut requests: Vec<PartRequest>,

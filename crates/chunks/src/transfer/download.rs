@@ -1,5 +1,7 @@
-//! Download of one artifact in parallel ranges, every byte verified before the file has its name (promise P6).
+//! Download of one artifact in parallel ranges, every byte verified before the file has its name
+//! (promise P6).
 
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use super::client::TransferClient;
 use super::error::TransferError;
 use super::range::RangeDownload;
 use super::ranges::plan_ranges;
-use super::scratch::Scratch;
+use super::scratch::{Durability, Scratch};
 use super::tasks::{blocking, on_tasks};
 use super::url::SecretUrl;
 use crate::digest::Sha256Digest;
@@ -28,10 +30,11 @@ const UNCHUNKED_BYTES: u32 = 1024 * 1024;
 /// What an object must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
-    /// What a manifest says: each chunk is verified before it is written, holes are not fetched, and a repeated download
-    /// keeps what an earlier one verified.
+    /// What a manifest says: each chunk is verified before it is written, holes are not fetched,
+    /// and a repeated download keeps what an earlier one verified.
     Chunks(FileEntry),
-    /// Only size and SHA-256 are known: the whole is verified once it is there, and a repeated download starts anew.
+    /// Only size and SHA-256 are known: the whole is verified once it is there, and a repeated
+    /// download starts anew.
     Whole {
         /// Its exact size.
         size_bytes: u64,
@@ -88,56 +91,58 @@ impl Layout {
         }
     }
 
+    fn plan(&self, missing: &[u64], range_bytes: u64) -> impl Iterator<Item = Range<u64>> + use<> {
+        plan_ranges(missing.iter().copied(), self.chunk_bytes, range_bytes).into_iter()
+    }
+
     fn bytes_in(&self, chunks: &[u64]) -> u64 {
         chunks.iter().map(|chunk| self.extent(*chunk).length_bytes).sum()
     }
 }
 
 impl TransferClient {
-    /// Downloads an object to `target`, which must not exist, with mode 0600, synced.
+    /// Downloads an object to `target`, which must not exist, with mode 0600.
     ///
-    /// It grows in `<target>.part`. After a failure that file stays, so that the same call can go on, unless its content
-    /// is known to be bad; whoever gives up removes it (with the directory it is in).
+    /// It grows in `<target>.part`. After a failure that file stays, so that the same call can go
+    /// on, unless its content is known to be bad; whoever gives up removes it (with the directory
+    /// it is in).
     pub async fn download(
         &self,
         url: &SecretUrl,
         expected: &Expected,
         target: &Utf8Path,
+        durability: Durability,
     ) -> Result<Downloaded, TransferError> {
         let deadline = self.deadline();
-        self.until(deadline, self.download_all(url, expected, target, deadline)).await
+        let call = async {
+            let (scratch, kept) = prepare(target, expected, durability).await?;
+            self.fill(url, expected, scratch, kept, deadline).await
+        };
+        self.until(deadline, call).await
     }
 
-    async fn download_all(
+    /// Fetches what the scratch file has not kept, and gives it its name.
+    async fn fill(
         &self,
         url: &SecretUrl,
         expected: &Expected,
-        target: &Utf8Path,
+        scratch: Arc<Scratch>,
+        kept: Vec<u64>,
         deadline: Instant,
     ) -> Result<Downloaded, TransferError> {
         let layout = Arc::new(Layout::of(expected));
-        let (scratch, kept) = prepare(target, expected).await?;
         let mut missing = layout.wanted();
         missing.retain(|chunk| kept.binary_search(chunk).is_err());
-        let ranges =
-            plan_ranges(missing.iter().copied(), layout.chunk_bytes, self.limits().range_bytes);
-        let jobs: Vec<_> = ranges
-            .into_iter()
-            .map(|chunks| RangeDownload {
-                client: self.clone(),
-                url: url.clone(),
-                layout: layout.clone(),
-                scratch: scratch.clone(),
-                chunks,
-                deadline,
-                writing: None,
-            })
-            .map(RangeDownload::run)
-            .collect();
-        let mut results = pin!(on_tasks(jobs, self.limits().parallel_requests));
-        while let Some(result) = results.next().await {
-            result?;
-        }
+        let range = |chunks| RangeDownload {
+            client: self.clone(),
+            url: url.clone(),
+            layout: layout.clone(),
+            scratch: scratch.clone(),
+            chunks,
+            deadline,
+            writing: None,
+        };
+        self.fetch_ranges(layout.plan(&missing, self.limits().range_bytes).map(range)).await?;
         let (url, expected) = (url.clone(), expected.clone());
         cancelled_with_caller(move |cancel| accept(&scratch, &url, &expected, &cancel)).await?;
         Ok(Downloaded {
@@ -146,16 +151,29 @@ impl TransferClient {
             reused_bytes: layout.bytes_in(&kept),
         })
     }
+
+    async fn fetch_ranges(
+        &self,
+        ranges: impl Iterator<Item = RangeDownload>,
+    ) -> Result<(), TransferError> {
+        let jobs = ranges.map(RangeDownload::run);
+        let mut results = pin!(on_tasks(jobs, self.limits().parallel_requests));
+        while let Some(result) = results.next().await {
+            result?;
+        }
+        Ok(())
+    }
 }
 
 /// Opens the scratch file and finds which chunks it has already.
 async fn prepare(
     target: &Utf8Path,
     expected: &Expected,
+    durability: Durability,
 ) -> Result<(Arc<Scratch>, Vec<u64>), TransferError> {
     let (target, expected) = (target.to_owned(), expected.clone());
     blocking(move || {
-        let scratch = Scratch::open(&target)?;
+        let scratch = Scratch::open(&target, durability)?;
         let kept = match &expected {
             Expected::Chunks(entry) => scratch.reuse(entry, SealLimits::default().threads)?,
             Expected::Whole { size_bytes, .. } => {

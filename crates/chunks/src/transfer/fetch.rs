@@ -1,4 +1,5 @@
-//! Fetching a whole object in one stream: a manifest into memory, a kernel or root image into a file.
+//! Fetching a whole object in one stream: a manifest into memory, a kernel or root image into a
+//! file.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::client::TransferClient;
 use super::error::{ResponseProblem, TransferError};
 use super::retry::Backoff;
-use super::scratch::Scratch;
+use super::scratch::{Durability, Scratch};
 use super::tasks::blocking;
 use super::url::SecretUrl;
 use crate::digest::Sha256Digest;
@@ -54,10 +55,11 @@ impl TransferClient {
         Ok(bytes)
     }
 
-    /// Fetches an object to `target`, which must not exist, with mode 0444, synced. Zeros become holes.
+    /// Fetches an object to `target`, which must not exist, with mode 0444, synced. Zeros become
+    /// holes.
     ///
-    /// Follows a bounded number of redirects, never from https to http. It grows in `<target>.part`, which a failure
-    /// removes.
+    /// Follows a bounded number of redirects, never from https to http. It grows in
+    /// `<target>.part`, which a failure removes.
     pub async fn fetch_to_file(
         &self,
         url: &SecretUrl,
@@ -67,7 +69,7 @@ impl TransferClient {
     ) -> Result<Fetched, TransferError> {
         let deadline = self.deadline();
         let path = target.to_owned();
-        let scratch = Arc::new(blocking(move || Scratch::open(&path)).await?);
+        let scratch = Arc::new(blocking(move || Scratch::open(&path, Durability::Synced)).await?);
         let retried = async {
             let mut backoff = Backoff::new(&self.limits().retry, deadline);
             loop {
@@ -179,7 +181,8 @@ impl TransferClient {
     }
 }
 
-/// The file that a stream goes into, hashed on the way. Moves to the blocking pool for every write and back.
+/// The file that a stream goes into, hashed on the way. Moves to the blocking pool for every write
+/// and back.
 struct Sink {
     scratch: Arc<Scratch>,
     hasher: Sha256,

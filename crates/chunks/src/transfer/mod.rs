@@ -1,12 +1,13 @@
 //! Bytes to and from object stores through pre-signed URLs: bounded, retried, verified.
 //!
 //! ```text
-//!   upload:   check coverage of every artifact -> ask progress what is done -> PUT the rest, N at once -> ETags in order
-//!   download: <name>.part beside the target -> ranges of data chunks, N at once -> verify, write -> sync -> rename
-//!   fetch:    one stream into <name>.part -> size and digest -> sync -> rename
+//!   upload:   check coverage of every artifact -> recall what is done -> PUT the rest, N at once
+//!             -> keep each part -> ETags in part order
+//!   download: <target>.part -> ranges of data chunks, N at once -> verify, write -> sync -> rename
+//!   fetch:    one stream into <target>.part -> size and digest -> sync -> rename
 //! ```
-//! An attempt that fails for a passing reason (a connection, a timeout, 408, 429, 5xx) is made again after a jittered
-//! pause; anything else is the end, with the reason.
+//! An attempt that fails for a passing reason (a connection, a timeout, 408, 429, 5xx) is made
+//! again after a jittered pause; anything else is the end, with the reason.
 
 mod body;
 mod client;
@@ -32,5 +33,6 @@ pub use download::{Downloaded, Expected};
 pub use error::{ResponseProblem, TransferError, TransferErrorKind};
 pub use fetch::Fetched;
 pub use progress::{FinishedPart, ProgressError, UploadProgress};
+pub use scratch::Durability;
 pub use upload::{ArtifactUpload, UploadedArtifact, UploadedPart};
 pub use url::{ParseUrlError, SecretUrl};

@@ -15,7 +15,8 @@ use super::error::{ResponseProblem, TransferError};
 use super::retry::Backoff;
 use crate::files::Extent;
 
-/// How long the body waits for an early answer once a connection broke under it, the wait that curl made usual.
+/// How long the body of a repeated attempt waits for an early answer, the wait that curl made
+/// usual.
 const EARLY_ANSWER: Duration = Duration::from_secs(1);
 
 pub(super) struct PartUpload {
@@ -38,11 +39,9 @@ impl PartUpload {
             match outcome {
                 Ok(etag) => return Ok(etag),
                 Err(error) => {
-                    // A store that refuses before it has read the body closes the connection while we still write, and
-                    // its reason is lost. So the next attempt listens first.
-                    if matches!(error, TransferError::Connection { .. }) {
-                        hold_back = EARLY_ANSWER;
-                    }
+                    // A store that refuses before it has read the body closes the connection while
+                    // we still write, and its reason is lost. So the next attempt listens first.
+                    hold_back = EARLY_ANSWER;
                     backoff.pause_after(error).await?;
                 }
             }

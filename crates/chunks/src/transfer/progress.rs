@@ -5,7 +5,8 @@ use crate::names::ArtifactId;
 /// Why the caller's memory failed.
 pub type ProgressError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A part that the store has. Everything but the tag is the key under which it is found again; URLs may differ.
+/// A part that the store has. Everything but the tag is the key under which it is found again; URLs
+/// may differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinishedPart {
     /// Which artifact.
@@ -24,7 +25,8 @@ pub struct FinishedPart {
 
 /// The caller's memory of finished parts.
 pub trait UploadProgress: Sync {
-    /// Keeps a part before the upload goes on. Called once for each part as it finishes, in no order.
+    /// Keeps a part before the upload goes on. Called once for each part as it finishes, in no
+    /// order.
     fn keep(&self, part: FinishedPart) -> impl Future<Output = Result<(), ProgressError>> + Send;
 
     /// Every part kept for this artifact and upload.

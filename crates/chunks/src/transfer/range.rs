@@ -1,4 +1,5 @@
-//! One range of a download: GET it, verify chunk by chunk, go on after the last good chunk when it breaks.
+//! One range of a download: GET it, verify chunk by chunk, go on after the last good chunk when it
+//! breaks.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -44,7 +45,8 @@ impl RangeDownload {
             let place = client.place().await;
             let outcome = client.attempt(&url, self.attempt()).await;
             drop(place);
-            // Also after a failure: what arrived whole counts, and two writers of one chunk must not meet.
+            // Also after a failure: what arrived whole counts, and two writers of one chunk must
+            // not meet.
             self.settle().await?;
             if let Err(error) = outcome {
                 if self.chunks.start > before {
@@ -131,7 +133,8 @@ impl RangeDownload {
         }));
     }
 
-    /// Waits for the chunk being written, if there is one, and counts it as done. Answers a buffer to use again.
+    /// Waits for the chunk being written, if there is one, and counts it as done. Answers a buffer
+    /// to use again.
     async fn settle(&mut self) -> Result<Vec<u8>, TransferError> {
         let Some(writing) = &mut self.writing else { return Ok(Vec::new()) };
         let outcome = writing.await;
@@ -148,7 +151,8 @@ struct Filling {
     buffer: Vec<u8>,
 }
 
-/// Whether an answer is what was asked for: true when it is the whole object, which will do for a range at its start.
+/// Whether an answer is what was asked for: true when it is the whole object, which will do for a
+/// range at its start.
 fn check_answer(
     response: &Response,
     asked: Range<u64>,

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-/// Joins missing chunks, given in ascending order, into ranges of neighbours of at most `range_bytes`, or one chunk.
+/// Joins missing chunks, given in ascending order, into ranges of neighbours of at most
+/// `range_bytes`, or one chunk.
 pub(super) fn plan_ranges(
     missing: impl IntoIterator<Item = u64>,
     chunk_bytes: u32,

@@ -34,7 +34,8 @@ pub(super) async fn check_status(
     })
 }
 
-/// Reads the start of an error's body; what cannot be read gives no reason, since the status is the error.
+/// Reads the start of an error's body; what cannot be read gives no reason, since the status is the
+/// error.
 async fn read_reason(mut response: Response) -> String {
     let mut body = Vec::new();
     while body.len() < BODY_BYTES
@@ -45,7 +46,8 @@ async fn read_reason(mut response: Response) -> String {
     reason_of(&String::from_utf8_lossy(&body))
 }
 
-/// The code and message of an S3 error. Nothing else of a body is repeated: it may hold the request that was signed.
+/// The code and message of an S3 error. Nothing else of a body is repeated: it may hold the request
+/// that was signed.
 fn reason_of(body: &str) -> String {
     let field = |name: &str| {
         let (_, after) = body.split_once(&format!("<{name}>"))?;

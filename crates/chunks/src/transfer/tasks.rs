@@ -5,8 +5,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::error::TransferError;
 
-/// Runs jobs on tasks of their own, so that they use every core, at most `parallel` at once. Answers come as they are
-/// ready. The iterator is asked for the next job only when there is room for it.
+/// Runs jobs on tasks of their own, so that they use every core, at most `parallel` at once.
+/// Answers come as they are ready. The iterator is asked for the next job only when there is room
+/// for it.
 pub(super) fn on_tasks<Job, Output>(
     jobs: impl IntoIterator<Item = Job>,
     parallel: usize,
@@ -20,7 +21,8 @@ where
         .buffer_unordered(parallel.max(1))
 }
 
-/// Runs blocking work on the blocking pool. A caller that goes away leaves it to finish: it is short.
+/// Runs blocking work on the blocking pool. A caller that goes away leaves it to finish: it is
+/// short.
 pub(super) async fn blocking<Output: Send + 'static>(
     work: impl FnOnce() -> Result<Output, TransferError> + Send + 'static,
 ) -> Result<Output, TransferError> {

@@ -53,8 +53,9 @@ pub struct UploadedPart {
 impl TransferClient {
     /// Uploads every part that `progress` does not know as finished, and answers the tags of all.
     ///
-    /// Before the first byte is sent, the parts of every artifact must cover its file exactly. When a part fails for
-    /// good, no further part is begun, those under way are finished and kept, and the first failure is answered.
+    /// Before the first byte is sent, the parts of every artifact must cover its file exactly. When
+    /// a part fails for good, no further part is begun, those under way are finished and kept, and
+    /// the first failure is answered.
     pub async fn upload(
         &self,
         uploads: Vec<ArtifactUpload>,
@@ -75,15 +76,18 @@ impl TransferClient {
                 .await?;
         let mut missing = Vec::new();
         for (index, source) in sources.iter_mut().enumerate() {
-            missing.extend(source.recall(progress).await?.into_iter().map(|part| (index, part)));
+            for part in source.recall(progress).await? {
+                missing.push((index, source.part_upload(part, self, deadline)));
+            }
         }
         let is_stopped = Arc::new(AtomicBool::new(false));
         let flag = is_stopped.clone();
-        let jobs: Vec<_> = missing
-            .into_iter()
-            .map(|(index, part)| sources[index].job(index, part, self, deadline))
-            .collect();
-        let jobs = jobs.into_iter().take_while(move |_| !flag.load(Ordering::Relaxed));
+        let jobs = missing.into_iter().take_while(move |_| !flag.load(Ordering::Relaxed)).map(
+            |(index, upload)| async move {
+                let etag = upload.run().await?;
+                Ok((index, upload.part, etag))
+            },
+        );
         let mut results = pin!(on_tasks(jobs, self.limits().parallel_requests));
         let mut first_error = None;
         while let Some(result) = results.next().await {
@@ -145,19 +149,9 @@ impl Source {
         Ok(missing)
     }
 
-    fn job(
-        &self,
-        index: usize,
-        part: Part,
-        client: &TransferClient,
-        deadline: Instant,
-    ) -> impl Future<Output = Result<(usize, Part, String), TransferError>> + Send + 'static {
+    fn part_upload(&self, part: Part, client: &TransferClient, deadline: Instant) -> PartUpload {
         let (client, file, path) = (client.clone(), self.file.clone(), self.path.clone());
-        let upload = PartUpload { client, file, path, part, deadline };
-        async move {
-            let etag = upload.run().await?;
-            Ok((index, upload.part, etag))
-        }
+        PartUpload { client, file, path, part, deadline }
     }
 
     async fn keep(

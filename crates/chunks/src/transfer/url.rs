@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use url::Url;
 
-/// An http or https URL, pre-signed or not. Shows scheme, host and path, and never its query, fragment or user. Cheap to
-/// clone.
+/// An http or https URL, pre-signed or not. Shows scheme, host and path, and never its query,
+/// fragment or user. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SecretUrl(Arc<Url>);
 

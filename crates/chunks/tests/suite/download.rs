@@ -1,17 +1,19 @@
-//! Downloads verify every byte before the file has its name (promises P6 and P12), whatever the store does.
+//! Downloads verify every byte before the file has its name (promises P6 and P12), whatever the
+//! store does.
 
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
-use chunks::transfer::{Downloaded, Expected, ResponseProblem};
+use chunks::transfer::{Downloaded, Durability, Expected, ResponseProblem};
 use chunks::{
     FileEntry, Sha256Digest, TransferClient, TransferError, TransferErrorKind, TransferLimits,
 };
 
 use crate::store::{self, Fault, Store};
 use crate::support::{
-    MIB, Scratch, allocated_bytes, chain, quick_limits, scratch, seal_one, sparse_file,
+    MIB, Scratch, allocated_bytes, chain, quick_limits, scratch, seal_one, sparse_file, until,
 };
 
 /// A sealed file with a hole in chunks 3 to 6, its object in a store, and a place to download to.
@@ -49,7 +51,8 @@ impl Case {
         limits: TransferLimits,
     ) -> Result<Downloaded, TransferError> {
         let client = TransferClient::new(limits).expect("a client");
-        client.download(&self.store.url("memory"), expected, &self.target).await
+        let url = self.store.url("memory");
+        client.download(&url, expected, &self.target, Durability::Synced).await
     }
 
     async fn download(&self) -> Result<Downloaded, TransferError> {
@@ -104,6 +107,16 @@ async fn what_arrives_is_exact_and_holes_are_neither_fetched_nor_written_promise
     let mut expected = expected.to_vec();
     expected.sort();
     assert_eq!(ranges, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transient_file_is_as_exact_as_a_synced_one_promise_p6() {
+    let case = case().await;
+    let client = TransferClient::new(quick_limits()).expect("a client");
+    let (url, expected) = (case.store.url("memory"), Expected::Chunks(case.entry.clone()));
+    let done = client.download(&url, &expected, &case.target, Durability::Transient).await;
+    done.expect("downloaded");
+    case.assert_exact();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,6 +249,24 @@ async fn a_silent_store_ends_at_the_deadline_promise_p12() {
     assert!(matches!(error, TransferError::Deadline { .. }), "{error:?}");
     assert!(begun.elapsed() < Duration::from_secs(10));
     assert!(!case.target.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_download_lets_go_and_the_next_one_goes_on() {
+    let case = Arc::new(case().await);
+    case.store.fail("memory", vec![Fault::Silence; 4]);
+    let task = tokio::spawn({
+        let case = case.clone();
+        async move { case.download().await }
+    });
+    until("it has begun", || case.part().exists()).await;
+    task.abort();
+    assert!(task.await.expect_err("aborted").is_cancelled());
+    case.store.heal("memory");
+
+    case.download().await.expect("downloaded");
+
+    case.assert_exact();
 }
 
 #[tokio::test(flavor = "multi_thread")]

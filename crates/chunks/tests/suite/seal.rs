@@ -50,7 +50,8 @@ fn tamper(path: &Utf8Path) -> File {
     OpenOptions::new().write(true).open(path).expect("root may write anything")
 }
 
-/// Makes a sealed file writable for a tamperer who is not root, without leaving a trace in its identity.
+/// Makes a sealed file writable for a tamperer who is not root, without leaving a trace in its
+/// identity.
 fn with_write_permission(path: &Utf8Path, act: impl FnOnce(&File)) {
     let mode = |mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("mode");
     mode(0o644);
@@ -195,6 +196,18 @@ fn a_file_with_a_second_name_is_not_sealed_promise_p10() {
     let outcome = seal(&scratch.path, &["memory"]);
 
     assert!(matches!(outcome, Err(SealError::Shared { links: 2, .. })), "{outcome:?}");
+}
+
+#[test]
+fn a_chunk_size_that_no_reader_takes_is_refused() {
+    let scratch = scratch();
+    sparse_file(&scratch.join("memory.bin"), 4096, &[(0, 4096)]);
+    for chunk_bytes in [0, 1000, 1 << 30] {
+        let limits = SealLimits { chunk_bytes, ..SealLimits::default() };
+        let cancel = CancellationToken::new();
+        let outcome = seal_directory(&scratch.path, &specs(&["memory"]), &limits, &cancel);
+        assert!(matches!(outcome, Err(SealError::Entry { .. })), "{outcome:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Uploads finish or say why (promise P12), against a store that fails.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
@@ -10,7 +10,7 @@ use chunks::transfer::{
 use chunks::{ArtifactId, TransferClient, TransferError, TransferErrorKind, TransferLimits};
 
 use crate::store::{self, Fault, Store, etag};
-use crate::support::{MIB, Scratch, chain, id, noise, quick_limits, scratch};
+use crate::support::{MIB, Scratch, chain, id, noise, quick_limits, scratch, until};
 
 /// Remembers in memory what a daemon remembers in its store.
 #[derive(Default)]
@@ -106,6 +106,25 @@ async fn every_byte_arrives_and_tags_are_answered_in_part_order_promise_p12() {
     let uploaded = case.upload().await.expect("uploaded");
     case.assert_stored(&uploaded);
     assert_eq!(case.store.seen().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_can_run_on_a_task_of_its_own_and_ends_with_it() {
+    let case = Arc::new(case().await);
+    case.store.fail("part-1", [Fault::Silence]);
+    let task = tokio::spawn({
+        let case = case.clone();
+        async move { case.upload().await }
+    });
+    until("the store has two parts", || case.memory.parts.lock().expect("no panic").len() == 2)
+        .await;
+
+    task.abort();
+
+    assert!(task.await.expect_err("aborted").is_cancelled());
+    let uploaded = case.upload().await.expect("uploaded");
+    case.assert_stored(&uploaded);
+    assert_eq!(case.store.requests("part-2"), 1, "sent before, and remembered");
 }
 
 #[tokio::test(flavor = "multi_thread")]
