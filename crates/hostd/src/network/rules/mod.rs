@@ -17,6 +17,8 @@ mod range;
 mod reserved;
 mod slot;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use host::{HostRules, host_table_name};
 pub use range::Ipv4Range;

@@ -93,7 +93,7 @@ fn a_guest_speaks_only_as_itself_promise_p10() {
         let neighbour = world.slot(2).runtime_address;
         for forged in [Ipv4Addr::new(93, 184, 215, 99), neighbour, slot.runtime_address, HOST] {
             guest.place.ip(&format!("address add {forged}/32 dev eth0"));
-            guest.place.send_as(forged, PUBLIC, UDP_PORT);
+            guest.place.send_as(forged, PUBLIC, UDP_PORT).unwrap();
         }
         // What comes later on the same way arrives, and nothing came before it.
         guest.place.ask_udp(PUBLIC, UDP_PORT, Answer).unwrap();
@@ -113,6 +113,8 @@ fn what_runs_inside_the_namespace_reaches_nothing_promise_p10() {
         let inside = Place::named(&slot.namespace);
         for address in [PUBLIC, slot.host_address, HOST, FORBIDDEN[0]] {
             assert!(inside.ask(address, PORT, Silence).is_err(), "{address}");
+            // The kernel does not even let it out.
+            assert!(inside.send_as(slot.runtime_address, address, UDP_PORT).is_err(), "{address}");
         }
         network.destroy(&slot).await.unwrap();
     });
@@ -139,7 +141,7 @@ fn the_host_holds_the_bounds_alone_when_a_namespace_does_not_promise_p10() {
             assert!(inside.ask(address, PORT, Silence).is_err(), "{address}");
         }
         inside.ip("address add 10.213.0.200/32 dev lo");
-        inside.send_as(Ipv4Addr::new(10, 213, 0, 200), PUBLIC, UDP_PORT);
+        inside.send_as(Ipv4Addr::new(10, 213, 0, 200), PUBLIC, UDP_PORT).unwrap();
         inside.ask_udp(PUBLIC, UDP_PORT, Answer).unwrap();
         assert_eq!(world.senders.seen(), [HOST]);
         network.destroy(&slot).await.unwrap();

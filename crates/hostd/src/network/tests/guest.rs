@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use engine::record::Slot;
@@ -32,6 +33,7 @@ impl Guest {
         place.ip("link set eth0 address 06:00:ac:10:00:02 up");
         place.ip("address add 172.16.0.2/30 dev eth0");
         place.ip("route add default via 172.16.0.1");
+        until_plugged(&Place::named(&slot.namespace));
         let unplugged = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&unplugged);
         Self {
@@ -48,6 +50,15 @@ impl Drop for Guest {
         if let Some(wire) = self.wire.take() {
             wire.join().unwrap();
         }
+    }
+}
+
+/// Waits until the kernel has noticed that something is plugged into the tap: what it sends before is lost, and a lost ARP
+/// answer is asked for again only a second later, when a test that expects silence is over.
+fn until_plugged(inside: &Place) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !inside.ip("-o link show tap0").contains("state UP") {
+        assert!(Instant::now() < deadline, "the tap does not come up");
     }
 }
 

@@ -186,10 +186,12 @@ impl Place {
     }
 
     /// Sends one datagram from `source`, which must be an address of the place, and waits for nothing.
-    pub(super) fn send_as(&self, source: Ipv4Addr, address: Ipv4Addr, port: u16) {
-        self.run(|| {
-            let socket = UdpSocket::bind((source, 0)).unwrap();
-            socket.send_to(b"who am I", (address, port)).unwrap();
-        });
+    pub(super) fn send_as(
+        &self,
+        source: Ipv4Addr,
+        address: Ipv4Addr,
+        port: u16,
+    ) -> io::Result<usize> {
+        self.run(|| UdpSocket::bind((source, 0))?.send_to(b"who am I", (address, port)))
     }
 }

@@ -40,9 +40,11 @@ fn a_closed_slot_forwards_nothing_in_either_direction_promise_p8() {
         guest.place.echo_peer(Ipv4Addr::UNSPECIFIED, PORT);
         assert!(guest.place.ask(PUBLIC, PORT, Silence).is_err());
         assert!(world.host.ask(slot.runtime_address, PORT, Silence).is_err());
+        guest.place.send_as(GUEST_ADDRESS, PUBLIC, UDP_PORT).unwrap();
 
         network.open(&slot, Egress::Open).await.unwrap();
-        guest.place.ask(PUBLIC, PORT, Answer).unwrap();
+        guest.place.ask_udp(PUBLIC, UDP_PORT, Answer).unwrap();
+        assert_eq!(world.senders.seen(), [HOST], "what was sent while closed never arrived");
         world.host.ask(slot.runtime_address, PORT, Answer).unwrap();
         network.destroy(&slot).await.unwrap();
     });
