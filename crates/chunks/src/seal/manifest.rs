@@ -1,6 +1,6 @@
-//! Writing the manifest as the last file of a sealed directory.
+//! The manifest as the last file of a sealed directory.
 
-use std::io;
+use std::io::{self, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
@@ -24,19 +24,26 @@ pub struct WrittenManifest {
     pub identity: SealedIdentity,
 }
 
-/// A manifest that was not written.
+/// A manifest that was not written, or not read.
 #[derive(Debug, thiserror::Error)]
-pub enum WriteManifestError {
-    /// It cannot be encoded within its limits.
-    #[error("encode the manifest")]
-    Encode(#[from] ManifestError),
+pub enum ManifestFileError {
+    /// It cannot be encoded within its limits, or what is there is not understood.
+    #[error("the manifest {path} is refused")]
+    Manifest {
+        /// Where it is.
+        path: Utf8PathBuf,
+        /// Why.
+        source: ManifestError,
+    },
     /// It did not become durable.
     #[error("make the manifest durable")]
     Durable(#[from] DurableError),
-    /// It could not be looked at once written.
-    #[error("stat the manifest {path}")]
-    Stat {
-        /// Where it is.
+    /// The operating system refused.
+    #[error("{operation} {path}")]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
         path: Utf8PathBuf,
         /// Why not.
         source: io::Error,
@@ -48,15 +55,40 @@ pub fn write_manifest<Origin: Serialize + DeserializeOwned>(
     path: &Utf8Path,
     manifest: &Manifest<Origin>,
     limits: &ManifestLimits,
-) -> Result<WrittenManifest, WriteManifestError> {
-    let bytes = manifest.encode(limits)?;
+) -> Result<WrittenManifest, ManifestFileError> {
+    let bytes = manifest.encode(limits).map_err(refused(path))?;
     files::write_file(path, &bytes, SEALED_MODE)?;
     let identity = files::open_regular(path)
         .and_then(|file| SealedIdentity::of(&file))
-        .map_err(|source| WriteManifestError::Stat { path: path.to_owned(), source })?;
-    Ok(WrittenManifest {
-        sha256: Sha256Digest::of(&bytes),
-        size_bytes: bytes.len() as u64,
-        identity,
-    })
+        .map_err(io_error("stat", path))?;
+    let (sha256, size_bytes) = (Sha256Digest::of(&bytes), bytes.len() as u64);
+    Ok(WrittenManifest { sha256, size_bytes, identity })
+}
+
+/// Reads a manifest, strictly, and never more of it than its limit. Answers its digest too, since
+/// whether it is the one that was sealed is for the caller to say.
+pub fn read_manifest<Origin: Serialize + DeserializeOwned>(
+    path: &Utf8Path,
+    limits: &ManifestLimits,
+) -> Result<(Manifest<Origin>, Sha256Digest), ManifestFileError> {
+    let file = files::open_regular(path).map_err(io_error("open", path))?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough to be refused.
+    let bounded = limits.size_bytes.saturating_add(1);
+    file.take(bounded).read_to_end(&mut bytes).map_err(io_error("read", path))?;
+    let manifest = Manifest::decode(&bytes, limits).map_err(refused(path))?;
+    Ok((manifest, Sha256Digest::of(&bytes)))
+}
+
+fn refused(path: &Utf8Path) -> impl FnOnce(ManifestError) -> ManifestFileError {
+    let path = path.to_owned();
+    move |source| ManifestFileError::Manifest { path, source }
+}
+
+fn io_error(
+    operation: &'static str,
+    path: &Utf8Path,
+) -> impl FnOnce(io::Error) -> ManifestFileError {
+    let path = path.to_owned();
+    move |source| ManifestFileError::Io { operation, path, source }
 }

@@ -16,7 +16,7 @@ mod verify;
 
 pub use directory::{SealError, SealSpec, SealedFile, seal_directory};
 pub use identity::{IdentityDifference, SealedIdentity};
-pub use manifest::{WriteManifestError, WrittenManifest, write_manifest};
+pub use manifest::{ManifestFileError, WrittenManifest, read_manifest, write_manifest};
 pub use verify::{VerifyError, verify_full, verify_identity};
 
 pub(crate) use hash::{FileToHash, HashError, hash_data_chunks};

@@ -23,12 +23,15 @@ pub struct FinishedPart {
     pub etag: String,
 }
 
-/// The caller's memory of finished parts.
-pub trait UploadProgress: Sync {
+/// Keeps finished parts.
+pub trait KeepPart: Sync {
     /// Keeps a part before the upload goes on. Called once for each part as it finishes, in no
     /// order.
-    fn keep(&self, part: FinishedPart) -> impl Future<Output = Result<(), ProgressError>> + Send;
+    fn keep(&self, part: &FinishedPart) -> impl Future<Output = Result<(), ProgressError>> + Send;
+}
 
+/// The caller's whole memory of finished parts.
+pub trait UploadProgress: KeepPart {
     /// Every part kept for this artifact and upload.
     fn recall(
         &self,

@@ -6,7 +6,8 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use camino::Utf8Path;
 use chunks::files::write_file;
 use chunks::seal::{
-    IdentityDifference as Difference, seal_directory, verify_full, verify_identity, write_manifest,
+    IdentityDifference as Difference, ManifestFileError, read_manifest, seal_directory,
+    verify_full, verify_identity, write_manifest,
 };
 use chunks::{
     Manifest, ManifestLimits, SealError, SealLimits, SealSpec, SealedFile, Sha256Digest,
@@ -237,6 +238,10 @@ fn the_manifest_is_written_sealed_and_read_back() {
     assert_eq!(written.sha256, Sha256Digest::of(&bytes));
     assert_eq!(written.size_bytes, bytes.len() as u64);
     verify_identity(&path, &written.identity).expect("the same file");
-    assert_eq!(Manifest::<i32>::decode(&bytes, &limits).expect("decoded"), manifest);
+    let read = read_manifest::<i32>(&path, &limits).expect("read");
+    assert_eq!(read, (manifest, written.sha256));
+    let small = ManifestLimits { size_bytes: 10, ..limits };
+    let outcome = read_manifest::<i32>(&path, &small);
+    assert!(matches!(outcome, Err(ManifestFileError::Manifest { .. })), "{outcome:?}");
     assert!(write_file(&path, &noise(10, 1), 0o444).is_ok(), "a repeated step may write it again");
 }

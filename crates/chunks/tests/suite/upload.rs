@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 use chunks::transfer::{
-    ArtifactUpload, FinishedPart, PartRequest, ProgressError, UploadProgress, UploadedArtifact,
+    ArtifactUpload, FinishedPart, KeepPart, MissingParts, Part, PartRequest, ProgressError,
+    UploadProgress, UploadedArtifact,
 };
 use chunks::{ArtifactId, TransferClient, TransferError, TransferErrorKind, TransferLimits};
 
@@ -19,15 +20,17 @@ struct Memory {
     is_full: bool,
 }
 
-impl UploadProgress for Memory {
-    async fn keep(&self, part: FinishedPart) -> Result<(), ProgressError> {
+impl KeepPart for Memory {
+    async fn keep(&self, part: &FinishedPart) -> Result<(), ProgressError> {
         if self.is_full {
             return Err("no room to remember".into());
         }
-        self.parts.lock().expect("no panic").push(part);
+        self.parts.lock().expect("no panic").push(part.clone());
         Ok(())
     }
+}
 
+impl UploadProgress for Memory {
     async fn recall(
         &self,
         artifact: &ArtifactId,
@@ -172,6 +175,33 @@ async fn an_expired_signature_is_final_and_what_finished_is_kept_promise_p12() {
     let uploaded = case.upload().await.expect("uploaded with a fresh URL");
     case.assert_stored(&uploaded);
     assert_eq!(case.store.seen().len() - before, 1, "only the missing part is sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_checked_elsewhere_are_sent_and_kept_alone() {
+    let case = case().await;
+    let client = TransferClient::new(quick_limits()).expect("a client");
+    let url = case.store.url("part-2");
+    let part = Part { number: 2, offset_bytes: MIB, size_bytes: 2 * MIB, url };
+    let missing = MissingParts {
+        artifact: id("memory"),
+        upload_id: "one".to_owned(),
+        path: case.path.clone(),
+        parts: vec![part],
+    };
+
+    let sent = client.send_parts(vec![missing.clone()], &case.memory).await.expect("sent");
+
+    assert_eq!(sent[0].etag, etag(&case.bytes[MIB as usize..3 * MIB as usize]));
+    assert_eq!(*case.memory.parts.lock().expect("no panic"), sent);
+    let uploaded = case.upload().await.expect("the rest");
+    case.assert_stored(&uploaded);
+    assert_eq!(case.store.requests("part-2"), 1);
+
+    std::fs::write(&case.path, "truncated").expect("written");
+    let error = client.send_parts(vec![missing], &case.memory).await.expect_err("too short");
+    assert_eq!(error.kind(), TransferErrorKind::Local);
+    assert!(chain(&error).contains("shorter"), "{}", chain(&error));
 }
 
 #[tokio::test(flavor = "multi_thread")]
