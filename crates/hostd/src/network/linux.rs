@@ -17,14 +17,14 @@ use tracing::{debug, info, warn};
 use super::{
     build,
     error::NetworkError,
-    facts::HostFacts,
+    facts::{HostFacts, Warning},
     mark::Mark,
     namespace::{self, Namespace},
     netlink::Netlink,
     nft::Nft,
     pool::WarmPool,
     resolver,
-    rules::{Gate, HostRules, Ipv4Range, host_table_name},
+    rules::{Gate, HostRules, Ipv4Range, host_table_name, no_host_rules},
     setting,
 };
 
@@ -36,13 +36,20 @@ const STRIPES: usize = 64;
 pub struct NetworkSettings {
     /// The host id of the daemon's root directory; every name made here carries it.
     pub host_id: String,
-    /// From which slots take their addresses. A block that nobody else here uses; 10.213.0.0/16 is a good choice, being
-    /// private and none that Docker, libvirt, Kubernetes or LXD take by themselves.
+    /// From which slots take their addresses: a block that nobody else on this host uses, such as
+    /// [`NetworkSettings::DEFAULT_BLOCK`].
     pub block: AddressBlock,
     /// Through which interface guests leave the host; by default that of the default route.
     pub egress_interface: Option<String>,
     /// Who answers guests' name queries; when empty, the host's resolvers.
     pub resolvers: Vec<Ipv4Addr>,
+}
+
+impl NetworkSettings {
+    /// 10.213.0.0/16, room for 16,384 machines: private, and none that Docker (172.17 and up), libvirt (192.168.122),
+    /// Kubernetes (10.96, 10.244) or home routers take by themselves.
+    pub const DEFAULT_BLOCK: AddressBlock =
+        AddressBlock { first: Ipv4Addr::new(10, 213, 0, 0), prefix_length: 16 };
 }
 
 /// Namespaces, links and rules of this host, in the network namespace that the process runs in.
@@ -53,6 +60,8 @@ pub struct LinuxNetwork {
     /// How all names begin, before the index.
     prefix: String,
     pool: Mutex<WarmPool>,
+    /// What the log has been told of the host.
+    warnings: Mutex<Vec<Warning>>,
     stripes: [tokio::sync::Mutex<()>; STRIPES],
 }
 
@@ -69,6 +78,7 @@ impl LinuxNetwork {
             settings,
             nft,
             pool: Mutex::default(),
+            warnings: Mutex::default(),
             stripes: [const { tokio::sync::Mutex::const_new(()) }; STRIPES],
         })
     }
@@ -92,6 +102,19 @@ impl LinuxNetwork {
             let _turn = self.turn(slot.index).await;
             self.told(&slot, "build ahead", self.warm(&slot).await);
         }
+    }
+
+    /// Removes all that this daemon ever made in the host's network: every slot, taken or warm, and the host's table. For
+    /// the end of a daemon's root directory; machines that still run lose their network. `ip_forward` stays as it is,
+    /// since others may have come to rely on it.
+    pub async fn release_host(&self) -> Result<(), PortError> {
+        self.keep_warm(&[]).await;
+        for index in self.carried_slots().await? {
+            self.destroy_orphan(index).await?;
+        }
+        let table = host_table_name(&self.settings.host_id);
+        let removed = self.nft.apply(&table, &no_host_rules(&self.settings.host_id)).await;
+        removed.map_err(|error| error.into_port(format!("remove table {table}")))
     }
 
     /// Builds a slot ahead, unless a machine has it. The caller has the turn.
@@ -167,9 +190,7 @@ impl LinuxNetwork {
         facts.refuse(block, &resolvers)?;
         let egress_interface =
             self.settings.egress_interface.clone().or_else(|| facts.default_interface.clone());
-        for warning in facts.warnings(egress_interface.as_deref(), &resolvers) {
-            warn!(%warning, "network");
-        }
+        self.warn(facts.warnings(egress_interface.as_deref(), &resolvers));
         if setting::read("ipv4/ip_forward")? == "0" {
             setting::write("ipv4/ip_forward", "1")?;
             info!("turned on net.ipv4.ip_forward, without which no guest reaches anything");
@@ -183,6 +204,15 @@ impl LinuxNetwork {
         };
         debug!(?rules, "rules of the host");
         self.nft.apply(&table, &rules.render()).await
+    }
+
+    /// Tells the log what is new since the last time.
+    fn warn(&self, warnings: Vec<Warning>) {
+        let mut told = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in warnings.iter().filter(|warning| !told.contains(warning)) {
+            warn!(%warning, "network");
+        }
+        *told = warnings;
     }
 
     async fn carried(&self) -> Result<Vec<u32>, NetworkError> {

@@ -22,6 +22,11 @@ pub fn host_table_name(host_id: &str) -> String {
     format!("computer_{host_id}")
 }
 
+/// The transaction that takes the host's table away, whether or not it is there.
+pub fn no_host_rules(host_id: &str) -> Nftables<'static> {
+    TableBuilder::remove(host_table_name(host_id))
+}
+
 /// Writes the host's rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostRules {

@@ -7,9 +7,8 @@
 //! The namespace holds the policy of one machine, the host's table the same bounds for all of them again, so that a VMM
 //! that breaks out of its guest, and speaks from inside the namespace itself, meets them too.
 //!
-//! - [`slot`]: the table inside a namespace: [`Gate::Closed`], or open with a policy.
-//! - [`host`]: the one table on the host, about our own interfaces only.
-//! - [`reserved`]: which addresses are not public.
+//! [`SlotRules`] write the table inside a namespace: [`Gate::Closed`], or open with a policy. [`HostRules`] write the one
+//! table on the host, which speaks of our own interfaces only. `reserved` says which addresses are not public.
 
 mod expression;
 mod host;
@@ -20,6 +19,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use host::{HostRules, host_table_name};
+pub use host::{HostRules, host_table_name, no_host_rules};
 pub use range::Ipv4Range;
 pub use slot::{Gate, SlotRules};

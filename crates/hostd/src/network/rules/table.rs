@@ -55,12 +55,22 @@ pub(super) struct TableBuilder {
 impl TableBuilder {
     /// Begins with the table empty, whether or not it was there.
     pub(super) fn replace(name: impl Into<String>) -> Self {
+        let mut builder = Self::absent(name);
+        builder.add(NfListObject::Table(builder.table()));
+        builder
+    }
+
+    /// The transaction that takes the table away, whether or not it was there.
+    pub(super) fn remove(name: impl Into<String>) -> Nftables<'static> {
+        Self::absent(name).finish()
+    }
+
+    /// Begins without the table. Deleting what is not there fails, so it is added first.
+    fn absent(name: impl Into<String>) -> Self {
         let mut builder = Self { name: name.into(), objects: Vec::new() };
-        // Deleting what is not there fails, so it is added first.
         builder.add(NfListObject::Table(builder.table()));
         let delete = NfCmd::Delete(NfListObject::Table(builder.table()));
         builder.objects.push(NfObject::CmdObject(delete));
-        builder.add(NfListObject::Table(builder.table()));
         builder
     }
 

@@ -9,5 +9,6 @@ mod names;
 mod place;
 mod reach;
 mod relay;
+mod two_daemons;
 mod warm;
 mod world;

@@ -10,6 +10,7 @@ use super::{
     place::Expect::Answer,
     world::{PORT, PUBLIC, in_world},
 };
+use crate::network::netlink::Netlink;
 
 /// Which namespace the name leads to.
 fn identity(slot: &Slot) -> u64 {
@@ -87,5 +88,22 @@ fn a_warm_slot_with_another_uid_is_built_anew() {
         network.build(&renumbered).await.unwrap();
         assert_ne!(identity(&renumbered), warm);
         network.destroy(&renumbered).await.unwrap();
+    });
+}
+
+#[test]
+fn a_slot_whose_building_was_cut_short_is_built_anew_promise_p4() {
+    in_world(async |world| {
+        let network = world.network();
+        network.ensure_host().await.unwrap();
+        let slot = world.slot(1);
+        network.keep_warm(std::slice::from_ref(&slot)).await;
+        let warm = identity(&slot);
+        // The mark is the last thing that building makes.
+        let netlink = Netlink::open().unwrap();
+        netlink.set_alias(&slot.host_interface, "").await.unwrap();
+        network.build(&slot).await.unwrap();
+        assert_ne!(identity(&slot), warm);
+        network.destroy(&slot).await.unwrap();
     });
 }
