@@ -2,10 +2,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{Mode, OFlags};
 use tokio::io::Interest;
 use tokio::time::Instant;
 
@@ -94,15 +95,12 @@ impl Cgroup {
         limits.apply(&self.path)
     }
 
-    /// Opens `cgroup.procs` for writing: a process that writes `0` to it is inside. Fails to be written once the group is
-    /// removed, so that a late launcher cannot outrun the undo of its launch.
-    pub fn open_procs(&self) -> Result<File, CgroupError> {
-        let path = self.path.join("cgroup.procs");
-        OpenOptions::new().write(true).open(&path).map_err(|source| CgroupError::Write {
-            path,
-            value: String::new(),
-            source,
-        })
+    /// Opens the group for processes to be born into. Once the group is removed that fails, so that a late launch cannot outrun
+    /// its undo.
+    pub fn open_directory(&self) -> Result<OwnedFd, CgroupError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(self.path.as_std_path(), flags, Mode::empty());
+        opened.map_err(|error| CgroupError::Read { path: self.path.clone(), source: error.into() })
     }
 
     /// The processes inside, as this process sees them; empty for a group that does not exist.
@@ -142,7 +140,7 @@ impl Cgroup {
     }
 
     /// Reads `cgroup.events` anew through an open descriptor; a group removed meanwhile is empty.
-    fn populated_by(&self, events: std::os::fd::BorrowedFd<'_>) -> Result<bool, CgroupError> {
+    fn populated_by(&self, events: BorrowedFd<'_>) -> Result<bool, CgroupError> {
         let mut text = [0_u8; 256];
         match rustix::io::pread(events, &mut text, 0) {
             Ok(length) => {

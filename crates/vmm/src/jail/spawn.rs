@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
-use std::process::{Command, Stdio};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use rustix::fs::MemfdFlags;
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 
@@ -14,7 +15,7 @@ use crate::cgroup::{Cgroup, CgroupError};
 use crate::process::{VmmHandle, boot_id};
 
 use super::spec::{self, JailSpec};
-use super::sys;
+use super::sys::Birth;
 use super::word::{self, Word};
 
 /// How the launcher is started: the daemon's own binary with its hidden subcommand, as a rule.
@@ -53,11 +54,8 @@ pub enum JailError {
         deadline: Duration,
     },
     /// It ended without a word.
-    #[error("the launcher ended without a word ({status})")]
-    Wordless {
-        /// How it ended.
-        status: std::process::ExitStatus,
-    },
+    #[error("the launcher ended without a word")]
+    Wordless,
     /// One of its steps failed.
     #[error("{step}: {reason}")]
     SetUp {
@@ -78,43 +76,41 @@ pub async fn spawn(
     spec: &JailSpec,
     deadline: Duration,
 ) -> Result<VmmHandle, JailError> {
-    let procs = cgroup.open_procs().map_err(JailError::Cgroup)?;
+    let group = cgroup.open_directory().map_err(JailError::Cgroup)?;
     let input = specification(spec).map_err(JailError::Specification)?;
     let (reader, writer) = io::pipe().map_err(JailError::Hear)?;
-    let mut command = Command::new(&launcher.program);
-    command.args(&launcher.arguments).env_clear().current_dir("/");
-    command.stdin(input).stdout(writer).stderr(Stdio::null());
-    sys::born_in_cgroup(&mut command, procs);
-    let started = tokio::task::spawn_blocking(move || {
-        let child = command.spawn();
-        // Dropped here, or the pipe would never end.
-        drop(command);
-        child
-    });
+    let birth = Birth {
+        program: launcher.program.clone().into_string(),
+        arguments: launcher.arguments.clone(),
+        input: input.into(),
+        output: writer.into(),
+        cgroup: group,
+    };
+    // The birth's descriptors are closed with it, or the pipe would never end.
+    let born = tokio::task::spawn_blocking(move || birth.run()).await;
     let failed = |source| JailError::Start { program: launcher.program.clone(), source };
-    let mut child = started.await.map_err(io::Error::other).map_err(failed)?.map_err(failed)?;
+    let child = born.map_err(io::Error::other).map_err(failed)?.map_err(failed)?;
 
     let mut text = Vec::new();
-    let heard = hear(reader, &mut text);
-    let is_heard = match tokio::time::timeout(deadline, heard).await {
-        Ok(read) => read.map(|()| true).map_err(JailError::Hear),
-        Err(_elapsed) => Ok(false),
-    };
-    if !matches!(is_heard, Ok(true)) {
-        child.kill().map_err(JailError::Hear)?;
+    let heard = tokio::time::timeout(deadline, hear(reader, &mut text)).await;
+    if !matches!(heard, Ok(Ok(()))) {
+        pidfd_send_signal(&child, Signal::KILL).map_err(|error| JailError::Hear(error.into()))?;
     }
     // It closed its output or was killed: it ends at once.
-    let reaped = tokio::task::spawn_blocking(move || child.wait());
-    let status = reaped
+    let reaped = tokio::task::spawn_blocking(move || {
+        waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED)
+    });
+    reaped
         .await
         .map_err(io::Error::other)
         .map_err(JailError::Hear)?
-        .map_err(JailError::Hear)?;
-    if !is_heard? {
-        return Err(JailError::Silent { deadline });
+        .map_err(|error| JailError::Hear(error.into()))?;
+    match heard {
+        Err(_elapsed) => return Err(JailError::Silent { deadline }),
+        Ok(read) => read.map_err(JailError::Hear)?,
     }
     if text.is_empty() {
-        return Err(JailError::Wordless { status });
+        return Err(JailError::Wordless);
     }
     match serde_json::from_slice(&text).map_err(io::Error::from).map_err(JailError::Hear)? {
         Word::Failed { step, reason, os_error } => Err(JailError::SetUp { step, reason, os_error }),

@@ -1,14 +1,16 @@
 //! The system calls of daemon and launcher that have no safe wrapper.
 #![expect(
     unsafe_code,
-    reason = "fork, pre_exec, descriptor numbers and tap ioctls have no safe wrapper"
+    reason = "clone, fork, descriptor numbers and tap ioctls have no safe wrapper"
 )]
+
+mod birth;
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+
+pub(super) use birth::Birth;
 
 /// Which side of a [`fork`] this is.
 pub(super) enum Forked {
@@ -16,18 +18,6 @@ pub(super) enum Forked {
     Child,
     /// The old one, with the pid of the new.
     Parent(u32),
-}
-
-/// Makes the command's process the leader of a session of its own and a member of the control group whose `cgroup.procs`
-/// is given, before its program begins.
-pub(super) fn born_in_cgroup(command: &mut Command, procs: File) {
-    let enter = move || {
-        rustix::process::setsid()?;
-        rustix::io::write(&procs, b"0")?;
-        Ok(())
-    };
-    // SAFETY: between fork and exec the closure makes two plain system calls and neither allocates nor locks.
-    unsafe { command.pre_exec(enter) };
 }
 
 /// Forks this process, which must have one thread. Refused when it has more: the child of a threaded process may inherit
