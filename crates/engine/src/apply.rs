@@ -8,7 +8,7 @@ use tracing::warn;
 
 use crate::host::Host;
 use crate::plan::Change;
-use crate::port::{Fault, Launch, PartSink, PortError, Reach, UploadJob, UploadPart};
+use crate::port::{CheckDepth, Fault, Launch, PartSink, PortError, Reach, UploadJob, UploadPart};
 use crate::ready;
 use crate::record::{Finding, Moment};
 use crate::step::Step;
@@ -95,8 +95,8 @@ pub async fn apply(step: &Step, operation: &OperationId, host: &Host) -> Result<
             Ok(Effect::found(Finding::Sealed { artifacts }))
         }
         Step::Publish { from, to } => host.chunks.publish(from, to).await.map(|()| none()),
-        Step::CheckSealed { dir, depth } => {
-            host.chunks.check_sealed(dir, *depth).await.map(|()| none())
+        Step::CheckSealed { snapshot, dir, depth } => {
+            check_sealed(host, snapshot, dir, *depth).await
         }
         Step::SumArtifact { snapshot, dir, artifact } => sum(host, snapshot, dir, *artifact).await,
         Step::Upload { job } => {
@@ -151,6 +151,22 @@ async fn shut_down(
         warn!(machine = %launch.machine, "still running at the stop deadline; the machine will be ended");
     }
     Ok(none())
+}
+
+/// What is found changed is quarantined at once: nobody restores it again (P6).
+async fn check_sealed(
+    host: &Host,
+    snapshot: &contract::SnapshotId,
+    dir: &camino::Utf8Path,
+    depth: CheckDepth,
+) -> Result<Effect, PortError> {
+    let Err(error) = host.chunks.check_sealed(dir, depth).await else { return Ok(none()) };
+    if error.fault == Fault::Refused {
+        let quarantined =
+            Change::SnapshotQuarantined { snapshot: snapshot.clone(), reason: error.chain() };
+        host.journal.apply(&quarantined).await?;
+    }
+    Err(error)
 }
 
 async fn sum(

@@ -57,7 +57,7 @@ pub enum Step {
     /// Moves a sealed directory to its place. Undo: remove it if this operation sealed it.
     Publish { from: Utf8PathBuf, to: Utf8PathBuf },
     /// Checks a sealed snapshot before it is used.
-    CheckSealed { dir: Utf8PathBuf, depth: CheckDepth },
+    CheckSealed { snapshot: SnapshotId, dir: Utf8PathBuf, depth: CheckDepth },
     /// Sums a large artifact of a published snapshot.
     SumArtifact { snapshot: SnapshotId, dir: Utf8PathBuf, artifact: ArtifactId },
     /// Sends missing parts.

@@ -1,7 +1,7 @@
 //! What planning knows of the moment: settings, records, what other operations have reserved, and how much room there is.
 
 use camino::Utf8PathBuf;
-use contract::{ErrorCode, MachineId, OperationId, VolumeId};
+use contract::{ErrorCode, MachineId, OperationId, SnapshotId, VolumeId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -118,11 +118,35 @@ impl Facts<'_> {
 
     /// Refuses an id that a machine has or is about to have.
     pub fn machine_is_new(&self, id: &MachineId) -> Result<(), Refusal> {
+        let is_leaving = self.open.iter().any(
+            |plan| matches!(&plan.commit, Change::MachineRemoved { machine } if machine == id),
+        );
+        if is_leaving {
+            return Err(Refusal::new(ErrorCode::Busy, format!("machine {id} is being deleted")));
+        }
         let is_planned = self.open.iter().any(|plan| {
             matches!(&plan.commit, Change::MachineStarted { machine, .. } if machine.id == *id)
         });
         if is_planned || self.machines.iter().any(|machine| machine.id == *id) {
             return Err(Refusal::new(ErrorCode::Exists, format!("machine {id} exists")));
+        }
+        Ok(())
+    }
+
+    /// Refuses an id that a snapshot has, is about to have, or is still giving up.
+    pub fn snapshot_is_new(&self, id: &SnapshotId) -> Result<(), Refusal> {
+        let is_leaving = self.open.iter().any(
+            |plan| matches!(&plan.commit, Change::SnapshotRemoved { snapshot } if snapshot == id),
+        );
+        if is_leaving {
+            return Err(Refusal::new(ErrorCode::Busy, format!("snapshot {id} is being deleted")));
+        }
+        let is_planned = self.open.iter().any(|plan| {
+            matches!(&plan.commit, Change::SnapshotAdded { snapshot }
+                if snapshot.origin.snapshot == *id)
+        });
+        if is_planned || self.snapshots.iter().any(|other| other.origin.snapshot == *id) {
+            return Err(Refusal::new(ErrorCode::Exists, format!("snapshot {id} exists")));
         }
         Ok(())
     }

@@ -140,7 +140,11 @@ struct Placement<'a> {
 impl Placement<'_> {
     fn local(&self, depth: CheckDepth) -> Vec<Step> {
         let dir = self.facts.settings.layout.snapshot(&self.manifest.origin.snapshot);
-        let mut steps = vec![Step::CheckSealed { dir: dir.clone(), depth }];
+        let mut steps = vec![Step::CheckSealed {
+            snapshot: self.manifest.origin.snapshot.clone(),
+            dir: dir.clone(),
+            depth,
+        }];
         steps.extend(self.manifest.files.iter().map(|file| Step::CloneFile {
             source: DiskSource::File { path: dir.join(file.artifact.file_name()) },
             to: self.target(file.artifact),

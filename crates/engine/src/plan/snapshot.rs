@@ -31,12 +31,7 @@ pub fn create(
             format!("machine {} is {}", machine.id, machine.phase.public().as_str()),
         ));
     };
-    let is_planned = facts.open.iter().any(|plan| {
-        matches!(&plan.commit, Change::SnapshotAdded { snapshot } if snapshot.origin.snapshot == *id)
-    });
-    if is_planned || facts.snapshots.iter().any(|other| other.origin.snapshot == *id) {
-        return Err(Refusal::new(ErrorCode::Exists, format!("snapshot {id} exists")));
-    }
+    facts.snapshot_is_new(id)?;
     facts.room_for(0, machine.shape.memory_mib << 20)?;
 
     let layout = &facts.settings.layout;

@@ -37,15 +37,14 @@ pub fn plan(
         }
         check_coverage(artifact, sealed.size_bytes)?;
         let wanted = finished_parts(artifact, known);
-        let missing = missing_parts(artifact, &wanted);
-        if !missing.is_empty() {
+        if wanted.iter().any(|part| part.etag.is_none()) {
             let dir = facts.settings.layout.snapshot(id);
             prepare.push(Step::Upload {
                 job: Box::new(UploadJob {
                     artifact: artifact.artifact_id,
                     upload_id: artifact.upload_id.clone(),
                     path: dir.join(artifact.artifact_id.file_name()),
-                    parts: missing,
+                    parts: signed_parts(artifact, &wanted),
                 }),
             });
         }
@@ -133,18 +132,19 @@ fn finished_parts(artifact: &ArtifactUpload, known: &[FinishedPart]) -> Vec<Fini
     parts
 }
 
-fn missing_parts(artifact: &ArtifactUpload, wanted: &[FinishedPart]) -> Vec<UploadPart> {
-    let is_missing =
-        |number: u32| wanted.iter().any(|part| part.part_number == number && part.etag.is_none());
-    artifact
-        .parts
-        .iter()
-        .filter(|part| is_missing(part.part_number))
-        .map(|part| UploadPart {
+/// The wanted parts, which are in part order, with the URLs that the request gave for them.
+fn signed_parts(artifact: &ArtifactUpload, wanted: &[FinishedPart]) -> Vec<UploadPart> {
+    let mut requested: Vec<_> = artifact.parts.iter().collect();
+    requested.sort_by_key(|part| part.part_number);
+    requested
+        .into_iter()
+        .zip(wanted)
+        .map(|(part, wanted)| UploadPart {
             part_number: part.part_number,
             offset_bytes: part.offset_bytes,
             size_bytes: part.size_bytes,
             url: part.upload_url.clone(),
+            etag: wanted.etag.clone(),
         })
         .collect()
 }

@@ -1,9 +1,9 @@
 //! The operations and records with which a journal is tried.
 
-use contract::{OperationId, SnapshotId};
 use contract::artifact::ArtifactId;
 use contract::machine::{ArtifactRef, Egress, GuestConfig, GuestProtocol};
 use contract::operation::{IdempotencyKey, OperationKind};
+use contract::{OperationId, SnapshotId};
 use jiff::Timestamp;
 
 use crate::phase::Phase;
