@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use comfy_table::{Table, presets::NOTHING};
 use contract::client::Client;
 use serde::Serialize;
 
@@ -11,6 +10,7 @@ use super::{
     check::{Check, Status},
     daemon, kernel, storage, tools,
 };
+use crate::output;
 
 /// What all checks found: `Display` is for people, `Serialize` for programs.
 #[derive(Debug, Serialize)]
@@ -45,9 +45,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new();
-        table.load_style(NOTHING);
-        table.set_header(["CHECK", "", "FOUND"]);
+        let mut table = output::table(["CHECK", "", "FOUND"]);
         for check in &self.checks {
             let word = match check.status {
                 Status::Good => "good",

@@ -18,8 +18,8 @@ use super::{
     kernel::KernelPackage,
     name::ImageName,
     profile::Profile,
-    progress::Progress,
     root_image::RootImage,
+    steps::Steps,
     store::ImageStore,
     tree::furnish,
 };
@@ -161,17 +161,17 @@ impl Recipe {
         content_key: String,
     ) -> Result<ImageDescription, ImageError> {
         let created_at = Timestamp::now();
-        let mut progress = Progress::new(6);
+        let mut steps = Steps::new(6);
         let image = scratch.join("image");
         fs::create_dir(&image).map_err(at("make", &image))?;
 
-        progress.step("unpack Debian's packages");
-        let bootstrapped = self.bootstrap(scratch, &progress)?;
-        progress.step("make kernel and initramfs");
+        steps.step("unpack Debian's packages");
+        let bootstrapped = self.bootstrap(scratch, &steps)?;
+        steps.step("make kernel and initramfs");
         let built = self.write_boot_files(&bootstrapped, &image)?;
-        progress.step("add the agent, accounts and settings");
+        steps.step("add the agent, accounts and settings");
         furnish(&bootstrapped.tree, self.profile, &self.agent.content)?;
-        progress.step("make the root file system");
+        steps.step("make the root file system");
         let root = RootImage {
             tree: &bootstrapped.tree,
             size: self.size,
@@ -179,18 +179,17 @@ impl Recipe {
             time: created_at.as_second(),
         };
         root.write(&image.join(ROOT))?;
-        progress.step("compute digests");
+        steps.step("compute digests");
         let description = self.describe(&image, built, content_key, created_at)?;
-        progress.step("publish");
+        steps.step("publish");
         store.publish(&image, &description)?;
-        progress.finish();
         Ok(description)
     }
 
-    fn bootstrap(&self, scratch: &Path, progress: &Progress) -> Result<Bootstrapped, ImageError> {
+    fn bootstrap(&self, scratch: &Path, steps: &Steps) -> Result<Bootstrapped, ImageError> {
         let request =
             Request { profile: self.profile, packages: &self.packages, suite: &self.suite };
-        bootstrap(&request, scratch, |line| progress.detail(line))
+        bootstrap(&request, scratch, |line| steps.detail(line))
     }
 
     fn write_boot_files(

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use comfy_table::{Table, presets::NOTHING};
+use comfy_table::Table;
 
 use super::{
     arguments::{ImageArguments, ImageCommand},
@@ -12,7 +12,7 @@ use super::{
     name::ImageName,
     store::ImageStore,
 };
-use crate::byte_size::ByteSize;
+use crate::{byte_size::ByteSize, output};
 
 /// What a command answers: `Display` is for people, `Serialize` for programs.
 #[derive(Debug, serde::Serialize)]
@@ -60,9 +60,7 @@ impl fmt::Display for ImageAnswer {
 }
 
 fn table(images: &[ImageDescription]) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_header(["NAME", "PROFILE", "SUITE", "KERNEL", "ROOT", "CREATED"]);
+    let mut table = output::table(["NAME", "PROFILE", "SUITE", "KERNEL", "ROOT", "CREATED"]);
     for image in images {
         table.add_row([
             image.name.to_string(),
@@ -70,7 +68,7 @@ fn table(images: &[ImageDescription]) -> Table {
             image.debian_suite.clone(),
             image.kernel_version.clone(),
             ByteSize::from_bytes(image.root.size_bytes).to_string(),
-            image.created_at.strftime("%F %R UTC").to_string(),
+            output::shown_time(image.created_at),
         ]);
     }
     table

@@ -118,18 +118,7 @@ fn link_if_absent(tree: &Path, name: &str, target: &str) -> Result<(), ImageErro
 
 fn place(tree: &Path, file: &GuestFile) -> Result<(), ImageError> {
     let path = tree.join(file.path);
-    match &file.content {
-        Content::Directory => fs::create_dir_all(&path).map_err(at("make", &path))?,
-        Content::Text(text) => {
-            remove(tree, &[file.path])?;
-            fs::write(&path, text).map_err(at("write", &path))?;
-        }
-        Content::Appended(text) => OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .and_then(|mut open| open.write_all(text.as_bytes()))
-            .map_err(at("write", &path))?,
-    }
+    write_content(tree, file)?;
     let id = match file.owner {
         Owner::Root => 0,
         Owner::Node => 1000,
@@ -139,6 +128,22 @@ fn place(tree: &Path, file: &GuestFile) -> Result<(), ImageError> {
         set_mode(&path, file.mode)?;
     }
     Ok(())
+}
+
+fn write_content(tree: &Path, file: &GuestFile) -> Result<(), ImageError> {
+    let path = tree.join(file.path);
+    match &file.content {
+        Content::Directory => fs::create_dir_all(&path).map_err(at("make", &path)),
+        Content::Text(text) => {
+            remove(tree, &[file.path])?;
+            fs::write(&path, text).map_err(at("write", &path))
+        }
+        Content::Appended(text) => OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .and_then(|mut open| open.write_all(text.as_bytes()))
+            .map_err(at("write", &path)),
+    }
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<(), ImageError> {
@@ -174,17 +179,13 @@ mod tests {
         fs::write(&outside, "untouched")?;
         fs::create_dir(tree.path().join("etc"))?;
         symlink(&outside, tree.path().join("etc/resolv.conf"))?;
-        if !rustix::process::geteuid().is_root() {
-            println!("skipped: giving a file to root needs root");
-            return Ok(());
-        }
         let file = GuestFile {
             path: "etc/resolv.conf",
             mode: 0o644,
             owner: Owner::Root,
             content: Content::Text("new".to_owned()),
         };
-        place(tree.path(), &file)?;
+        write_content(tree.path(), &file)?;
         assert_eq!(fs::read_to_string(&outside)?, "untouched");
         assert_eq!(fs::read_to_string(tree.path().join("etc/resolv.conf"))?, "new");
         Ok(())

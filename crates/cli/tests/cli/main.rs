@@ -1,0 +1,9 @@
+//! The program itself, against a daemon and an object store of these tests' own making.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod daemon;
+mod exec;
+mod machines;
+mod object_store;
+mod snapshots;
