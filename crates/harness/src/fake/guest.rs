@@ -1,0 +1,128 @@
+//! Agents in the guests of the fake host.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::port::{Configured, Fault, Guest, GuestIdentity, Launch, PortError, Reach, Renewal};
+
+use super::life::Life;
+use super::process::{Agent, GuestState};
+use super::world::State;
+
+/// The guest port of one life.
+#[derive(Debug)]
+pub struct FakeGuest {
+    life: Life,
+}
+
+impl FakeGuest {
+    /// The port.
+    pub fn new(life: Life) -> Self {
+        Self { life }
+    }
+
+    /// One request to an agent: the guest is told, if its agent answers in time.
+    async fn ask<T>(
+        &self,
+        name: &str,
+        reach: &Reach,
+        deadline: Duration,
+        tell: impl FnOnce(&mut GuestState, Duration) -> T,
+    ) -> Result<T, PortError> {
+        self.life
+            .effect(name, |state| {
+                let now = state.monotonic;
+                let Some(guest) = answering(state, &reach.launch) else {
+                    state.monotonic += deadline.min(Duration::from_millis(100));
+                    let action = format!("{name} of {}: no answer", reach.launch.machine);
+                    return Err(PortError::plain(Fault::Deadline, action));
+                };
+                Ok(tell(guest, now))
+            })
+            .await
+    }
+}
+
+fn answering<'a>(state: &'a mut State, launch: &Launch) -> Option<&'a mut GuestState> {
+    let now = state.monotonic;
+    let process = state.process(&launch.operation)?;
+    let is_up = !process.is_paused && process.guest.answers_at <= now;
+    (is_up && process.guest.agent == Agent::Willing).then_some(&mut process.guest)
+}
+
+fn configured(identity: &GuestIdentity) -> Configured {
+    Configured {
+        ssh_host_public_key: Some(format!("ssh-ed25519 {}", identity.machine_id_hex)),
+        agent_version: "fake 1".into(),
+    }
+}
+
+#[async_trait]
+impl Guest for FakeGuest {
+    async fn handshake(&self, reach: &Reach, deadline: Duration) -> Result<String, PortError> {
+        self.ask("guest.handshake", reach, deadline, |_, _| "fake 1".to_owned()).await
+    }
+
+    async fn configure(
+        &self,
+        reach: &Reach,
+        identity: &GuestIdentity,
+        deadline: Duration,
+    ) -> Result<Configured, PortError> {
+        self.ask("guest.configure", reach, deadline, |guest, _| {
+            guest.identity = Some(identity.machine_id_hex.clone());
+            configured(identity)
+        })
+        .await
+    }
+
+    async fn renew(
+        &self,
+        reach: &Reach,
+        renewal: &Renewal,
+        deadline: Duration,
+    ) -> Result<Configured, PortError> {
+        self.ask("guest.renew", reach, deadline, |guest, _| {
+            guest.identity = Some(renewal.identity.machine_id_hex.clone());
+            guest.is_unconfirmed_clone = false;
+            guest.is_frozen = false;
+            guest.thaws_at = None;
+            configured(&renewal.identity)
+        })
+        .await
+    }
+
+    async fn freeze(
+        &self,
+        reach: &Reach,
+        self_thaw: Duration,
+        deadline: Duration,
+    ) -> Result<(), PortError> {
+        self.ask("guest.freeze", reach, deadline, |guest, now| {
+            guest.is_frozen = true;
+            guest.thaws_at = Some(now + self_thaw);
+        })
+        .await
+    }
+
+    async fn thaw(&self, reach: &Reach, deadline: Duration) -> Result<(), PortError> {
+        self.ask("guest.thaw", reach, deadline, |guest, _| {
+            guest.is_frozen = false;
+            guest.thaws_at = None;
+        })
+        .await
+    }
+
+    async fn shut_down(&self, reach: &Reach, deadline: Duration) -> Result<(), PortError> {
+        self.ask("guest.shut_down", reach, deadline, |_, _| ()).await?;
+        self.life
+            .effect("guest: powers itself off", |state| {
+                let launch = &reach.launch.operation;
+                state.end_process(launch, true, "the guest powered itself off");
+                Ok(())
+            })
+            .await
+    }
+
+    async fn forget(&self, _launch: &Launch) {}
+}

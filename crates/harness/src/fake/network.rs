@@ -1,0 +1,97 @@
+//! Slots of the fake host.
+
+use async_trait::async_trait;
+use contract::machine::Egress;
+use engine::port::{Fault, Network, PortError};
+use engine::record::Slot;
+
+use super::life::Life;
+use super::world::FakeSlot;
+
+/// The network port of one life.
+#[derive(Debug)]
+pub struct FakeNetwork {
+    life: Life,
+}
+
+impl FakeNetwork {
+    /// The port.
+    pub fn new(life: Life) -> Self {
+        Self { life }
+    }
+}
+
+#[async_trait]
+impl Network for FakeNetwork {
+    async fn ensure_host(&self) -> Result<(), PortError> {
+        self.life.effect("network.ensure_host", |_| Ok(())).await
+    }
+
+    async fn build(&self, slot: &Slot) -> Result<(), PortError> {
+        let half = FakeSlot { is_whole: false, open: None };
+        self.life
+            .effect("network.build: namespace", |state| {
+                let user = state
+                    .processes
+                    .values()
+                    .find(|process| process.spec.slot.index == slot.index)
+                    .map(|process| process.spec.launch.machine.clone());
+                if let Some(machine) = user {
+                    state.defects.insert(format!("P7: the slot of {machine} is built again"));
+                }
+                state.slots.entry(slot.index).or_insert(half);
+                Ok(())
+            })
+            .await?;
+        self.life
+            .effect("network.build: links and rules", |state| {
+                let slot = state.slots.get_mut(&slot.index).ok_or_else(|| absent(slot.index))?;
+                slot.is_whole = true;
+                slot.open = None;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn open(&self, slot: &Slot, egress: Egress) -> Result<(), PortError> {
+        self.life
+            .effect("network.open", |state| {
+                let slot = state.slots.get_mut(&slot.index).ok_or_else(|| absent(slot.index))?;
+                slot.open = Some(egress);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn destroy(&self, slot: &Slot) -> Result<(), PortError> {
+        self.destroy_orphan(slot.index).await
+    }
+
+    async fn carried_slots(&self) -> Result<Vec<u32>, PortError> {
+        self.life
+            .effect("network.carried_slots", |state| Ok(state.slots.keys().copied().collect()))
+            .await
+    }
+
+    async fn destroy_orphan(&self, index: u32) -> Result<(), PortError> {
+        self.life
+            .effect("network.destroy: links and rules", |state| {
+                if let Some(slot) = state.slots.get_mut(&index) {
+                    slot.is_whole = false;
+                    slot.open = None;
+                }
+                Ok(())
+            })
+            .await?;
+        self.life
+            .effect("network.destroy: namespace", |state| {
+                state.slots.remove(&index);
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn absent(index: u32) -> PortError {
+    PortError::plain(Fault::Absent, format!("find the namespace of slot {index}"))
+}

@@ -1,0 +1,119 @@
+//! The host at a moment, in lines that two moments can be compared by.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use camino::Utf8Path;
+use engine::layout::Layout;
+use engine::record::Machine;
+
+use super::disk::Entry;
+use super::process::Process;
+use super::world::{State, World};
+
+/// What is on a host: files, slots, processes, cgroups and records, without what differs between two runs of the same work
+/// (pids, times, operation ids, how far guests have come). The artifact cache and closed operations are left out: they may
+/// grow whatever comes of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    lines: BTreeSet<String>,
+}
+
+impl Picture {
+    /// The host now.
+    pub fn take(world: &World, layout: &Layout) -> Self {
+        let state = world.lock();
+        let mut lines = BTreeSet::new();
+        lines.extend(files(&state, layout));
+        lines.extend(state.processes.values().map(process));
+        let known: BTreeSet<_> =
+            state.processes.values().map(|process| &process.spec.launch.operation).collect();
+        lines.extend(
+            state
+                .cgroups
+                .iter()
+                .filter(|group| !known.contains(group))
+                .map(|group| format!("cgroup of {group} without a process")),
+        );
+        lines.extend(state.slots.iter().map(|(index, slot)| {
+            format!("slot {index} whole {} open {:?}", slot.is_whole, slot.open)
+        }));
+        lines.extend(state.rows.machines.values().map(machine));
+        lines.extend(state.rows.volumes.values().map(|volume| {
+            let attached = volume.attached.as_ref().map_or("nobody", |machine| machine.as_str());
+            format!("volume {} of {} bytes, attached to {attached}", volume.id, volume.size_bytes)
+        }));
+        lines.extend(state.rows.snapshots.values().map(|snapshot| {
+            let files: Vec<String> = snapshot
+                .artifacts
+                .iter()
+                .map(|file| format!("{} {}", file.artifact, file.sha256.is_some()))
+                .collect();
+            let id = &snapshot.origin.snapshot;
+            format!("snapshot {id} {:?} {}", snapshot.state, files.join(", "))
+        }));
+        lines.extend(state.rows.open().map(|operation| {
+            format!("operation {} {} is open", operation.id, operation.plan.kind.as_str())
+        }));
+        Self { lines }
+    }
+
+    /// The lines that are here and not there.
+    pub fn beyond<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
+        self.lines.difference(&other.lines).map(String::as_str)
+    }
+
+    /// Whether a line begins like this.
+    pub fn has(&self, beginning: &str) -> bool {
+        self.lines.iter().any(|line| line.starts_with(beginning))
+    }
+}
+
+impl fmt::Display for Picture {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines.iter().try_for_each(|line| writeln!(formatter, "  {line}"))
+    }
+}
+
+fn files(state: &State, layout: &Layout) -> Vec<String> {
+    let cache = layout.artifacts();
+    let shown = state.disk.entries().filter(|(path, _)| !path.starts_with(&cache));
+    shown.map(|(path, entry)| file(state, layout, path, entry)).collect()
+}
+
+fn file(state: &State, layout: &Layout, path: &Utf8Path, entry: &Entry) -> String {
+    match entry {
+        Entry::Directory { .. } => format!("directory {path}"),
+        // What a guest had done when something went wrong is its own affair.
+        Entry::File(_) if path.starts_with(layout.machines()) => format!("file {path}"),
+        Entry::File(_) => {
+            let content = state.disk.file(path).map(|(_, inode)| {
+                format!("{} bytes of {}", inode.size_bytes, inode.content.describe())
+            });
+            format!("file {path}: {}", content.unwrap_or_else(|error| error.chain()))
+        }
+    }
+}
+
+fn process(process: &Process) -> String {
+    let guest = &process.guest;
+    format!(
+        "process of {} in slot {} paused {} frozen {} born as {} identified {}",
+        process.spec.launch.machine,
+        process.spec.slot.index,
+        process.is_paused,
+        guest.is_frozen,
+        guest.born,
+        guest.identity.is_some(),
+    )
+}
+
+fn machine(machine: &Machine) -> String {
+    format!(
+        "machine {} {} identity {:?} volumes {:?}",
+        machine.id,
+        machine.phase.public().as_str(),
+        machine.identity,
+        machine.user_volume_ids
+    )
+}

@@ -1,0 +1,250 @@
+//! What the sweep wants done, planned anew from the facts of each moment.
+
+use contract::artifact::{ArtifactId, SnapshotArtifact};
+use contract::machine::{ArtifactRef, CreateMachineRequest};
+use contract::restore::{
+    DurableSnapshot, LocalSnapshot, RestoreSnapshotRequest, RestoreSource, Verify,
+};
+use contract::snapshot::CreateSnapshotRequest;
+use contract::upload::{ArtifactUpload, UploadPart, UploadSnapshotRequest};
+use contract::{ErrorCode, MachineId, SnapshotId};
+use engine::layout::Layout;
+use engine::plan::{Facts, FinishedPart, Plan, Refusal, machine, restore, snapshot, upload};
+use engine::record::Shape;
+use engine::record::{Finding, Manifest, Snapshot};
+
+use crate::fake::content::Content;
+use crate::fake::daemon::ROOT;
+use crate::fake::journal_rows::Rows;
+use crate::fake::objects::Object;
+use crate::fake::vmm::origin;
+use crate::fake::{FakeDaemon, State};
+
+/// An operation that the sweep knows how to ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intent {
+    /// Create a machine.
+    Create(&'static str),
+    /// Start it.
+    Start(&'static str),
+    /// Stop it.
+    Stop(&'static str),
+    /// Delete it.
+    Delete(&'static str),
+    /// Take a snapshot of a machine.
+    Snapshot(&'static str, &'static str),
+    /// Delete a snapshot.
+    DeleteSnapshot(&'static str),
+    /// Restore a local snapshot as a machine.
+    Restore(&'static str, &'static str),
+    /// Restore the same from an object store.
+    RestoreDurable(&'static str, &'static str),
+    /// Upload a snapshot.
+    Upload(&'static str),
+    /// Reconcile after the VMM of a machine ended by itself.
+    Retire(&'static str),
+}
+
+const KERNEL: &str = "http://images.test/kernel";
+const ROOT_IMAGE: &str = "http://images.test/root.img";
+const STORE: &str = "http://store.test";
+
+impl Intent {
+    /// Puts what lies behind URLs into the world.
+    pub fn furnish(state: &mut State) {
+        let mut put = |url: &str, text: &str, size_bytes| {
+            state.objects.put(url, Object { content: Content::Text(text.into()), size_bytes });
+        };
+        put(KERNEL, "a kernel", 10 << 20);
+        put(ROOT_IMAGE, "a root image", 1 << 30);
+    }
+
+    /// The plan, over the facts of this moment.
+    pub fn plan(&self, daemon: &FakeDaemon) -> Result<Plan, Refusal> {
+        let durable = match self {
+            Self::RestoreDurable(name, _) => Some(publish(daemon, &snapshot_id(name))),
+            _ => None,
+        };
+        let manifest = |rows: &Rows, name: &str| manifest_of(daemon, rows, name);
+        daemon.plan(|rows, facts| match self {
+            Self::Create(name) => machine::create(&create_request(name), facts),
+            Self::Start(name) => machine::start(facts.machine(&machine_id(name))?, facts),
+            Self::Stop(name) => Ok(machine::stop(facts.machine(&machine_id(name))?, facts)),
+            Self::Delete(name) => Ok(machine::delete(facts.machine(&machine_id(name))?, facts)),
+            Self::Snapshot(of, name) => {
+                let machine = facts.machine(&machine_id(of))?;
+                let request = CreateSnapshotRequest { snapshot_id: snapshot_id(name) };
+                snapshot::create(machine, &request, origin(machine.shape), facts)
+            }
+            Self::DeleteSnapshot(name) => snapshot::delete(snapshot_of(rows, name)?, facts),
+            Self::Restore(from, name) => {
+                let snapshot = snapshot_of(rows, from)?;
+                let request = restore_request(
+                    name,
+                    RestoreSource::Local(LocalSnapshot { snapshot_id: snapshot_id(from) }),
+                );
+                let source = restore::Source::Local(snapshot);
+                plan_restore(&request, &source, &manifest(rows, from)?, facts)
+            }
+            Self::RestoreDurable(from, name) => {
+                let durable = durable.clone().expect("made above");
+                let request = restore_request(name, RestoreSource::Durable(durable.clone()));
+                let source = restore::Source::Durable(&durable);
+                plan_restore(&request, &source, &manifest(rows, from)?, facts)
+            }
+            Self::Upload(name) => {
+                let snapshot = snapshot_of(rows, name)?;
+                upload::plan(snapshot, &upload_request(snapshot), &known_parts(rows), facts)
+            }
+            Self::Retire(name) => {
+                Err(Refusal::new(ErrorCode::WrongState, format!("{name} is retired by reconcile")))
+            }
+        })
+    }
+
+    /// What frees the name that this took, so that it can be taken again.
+    pub fn inverse(&self) -> Option<Self> {
+        match self {
+            Self::Create(name) | Self::Restore(_, name) | Self::RestoreDurable(_, name) => {
+                Some(Self::Delete(name))
+            }
+            Self::Snapshot(_, name) => Some(Self::DeleteSnapshot(name)),
+            Self::Start(name) => Some(Self::Stop(name)),
+            Self::Stop(name) => Some(Self::Start(name)),
+            Self::Delete(name) => Some(Self::Create(name)),
+            Self::DeleteSnapshot(_) | Self::Upload(_) | Self::Retire(_) => None,
+        }
+    }
+}
+
+fn machine_id(name: &str) -> MachineId {
+    name.parse().expect("a machine id of a test")
+}
+
+fn snapshot_id(name: &str) -> SnapshotId {
+    name.parse().expect("a snapshot id of a test")
+}
+
+fn artifact() -> ArtifactRef {
+    ArtifactRef {
+        kernel_image_url: KERNEL.parse().expect("a URL of a test"),
+        rootfs_url: ROOT_IMAGE.parse().expect("a URL of a test"),
+        initrd_url: None,
+        kernel_sha256_hex: None,
+        rootfs_sha256_hex: None,
+        initrd_sha256_hex: None,
+    }
+}
+
+fn create_request(name: &str) -> CreateMachineRequest {
+    CreateMachineRequest {
+        machine_id: machine_id(name),
+        artifact: artifact(),
+        memory_mib: None,
+        storage_bytes: Some(2 << 30),
+        user_volume_ids: vec![],
+        guest_config: None,
+        vcpus: None,
+        guest_protocol: contract::machine::GuestProtocol::Agent,
+        ready_ports: vec![],
+        egress: contract::machine::Egress::Open,
+    }
+}
+
+fn restore_request(name: &str, source: RestoreSource) -> RestoreSnapshotRequest {
+    RestoreSnapshotRequest {
+        machine_id: machine_id(name),
+        artifact: artifact(),
+        memory_mib: None,
+        storage_bytes: None,
+        guest_config: None,
+        source,
+        dense: false,
+        verify: Verify::Sealed,
+    }
+}
+
+fn plan_restore(
+    request: &RestoreSnapshotRequest,
+    source: &restore::Source<'_>,
+    manifest: &Manifest,
+    facts: &Facts<'_>,
+) -> Result<Plan, Refusal> {
+    let shape: Shape = manifest.origin.host.shape;
+    restore::plan(request, source, manifest, &origin(shape), facts)
+}
+
+fn snapshot_of<'a>(rows: &'a Rows, name: &str) -> Result<&'a Snapshot, Refusal> {
+    let missing = || Refusal::new(ErrorCode::NotFound, format!("no snapshot {name}"));
+    rows.snapshots.get(&snapshot_id(name)).ok_or_else(missing)
+}
+
+fn manifest_of(daemon: &FakeDaemon, _rows: &Rows, name: &str) -> Result<Manifest, Refusal> {
+    let dir = Layout::new(ROOT).snapshot(&snapshot_id(name));
+    crate::fake::chunks::manifest_in(&daemon.world().lock(), &dir)
+        .map_err(|error| Refusal::new(ErrorCode::NotFound, error.chain()))
+}
+
+/// Puts the files of a snapshot behind URLs, as an upload and its completion would.
+fn publish(daemon: &FakeDaemon, id: &SnapshotId) -> DurableSnapshot {
+    let dir = Layout::new(ROOT).snapshot(id);
+    let mut state = daemon.world().lock();
+    let artifacts =
+        [ArtifactId::VmState, ArtifactId::Memory, ArtifactId::DiskSystem, ArtifactId::Manifest];
+    let signed = artifacts.map(|artifact| {
+        let url = format!("{STORE}/{id}/{artifact}");
+        let file = state.disk.file(&dir.join(artifact.file_name()));
+        let object = file.map(|(_, inode)| Object {
+            content: inode.content.clone(),
+            size_bytes: inode.size_bytes,
+        });
+        // After the snapshot is deleted here, what was put there stays there.
+        if let Ok(object) = object {
+            state.objects.put(&url, object);
+        }
+        let (sha256_hex, size_bytes) = match state.objects.read(&url) {
+            Some(object) => (Some(object.content.sha256()), object.size_bytes),
+            None => (None, 0),
+        };
+        SnapshotArtifact {
+            id: artifact,
+            size_bytes,
+            sha256_hex,
+            object_key: None,
+            download_url: Some(url.parse().expect("a URL of a test")),
+        }
+    });
+    DurableSnapshot {
+        snapshot_id: Some(id.clone()),
+        machine_id: None,
+        image_id: None,
+        source_runtime_host: None,
+        source_tap_device: None,
+        artifacts: signed.to_vec(),
+    }
+}
+
+/// Every artifact in two parts.
+fn upload_request(snapshot: &Snapshot) -> UploadSnapshotRequest {
+    let artifacts = snapshot.artifacts.iter().map(|sealed| {
+        let half = sealed.size_bytes / 2;
+        let part = |part_number, offset_bytes, size_bytes| UploadPart {
+            part_number,
+            offset_bytes,
+            size_bytes,
+            upload_url: format!("{STORE}/part").parse().expect("a URL of a test"),
+        };
+        ArtifactUpload {
+            artifact_id: sealed.artifact,
+            object_key: sealed.artifact.to_string(),
+            upload_id: format!("upload-of-{}", sealed.artifact),
+            parts: vec![part(1, 0, half), part(2, half, sealed.size_bytes - half)],
+        }
+    });
+    UploadSnapshotRequest { artifacts: artifacts.collect() }
+}
+
+fn known_parts(rows: &Rows) -> Vec<FinishedPart> {
+    let findings = rows.operations.values().flat_map(|operation| &operation.findings);
+    findings.filter_map(|finding: &Finding| crate::fake::journal::finished(finding)).collect()
+}

@@ -1,0 +1,113 @@
+//! Every plan with every effect failing and the daemon dying before and after every effect, once and twice.
+
+use harness::fake::{Fault, How};
+use harness::sweep::{Case, Intent, Pictures, Report, Trial};
+
+/// Sweeps one plan: one fault, and every pair of a fault and a death that follows it.
+fn sweep(case: &Case) {
+    let (pictures, names) = case.in_peace();
+    let mut broken = Vec::new();
+    let mut trials = 0_usize;
+    for (at, name) in names.iter().enumerate() {
+        for how in How::ALL {
+            let first = Fault { at, how };
+            trials += 1 + second_faults(case, &pictures, first, &mut broken);
+            let trial = Trial { lives: vec![vec![first]] };
+            note(case.attempt(&trial, &pictures), &trial, name, &mut broken);
+        }
+    }
+    println!("{:?}: {} effects, {trials} trials", case.act, names.len());
+    assert!(
+        broken.is_empty(),
+        "{} of {trials} trials broke a promise, such as:\n{}",
+        broken.len(),
+        broken.iter().take(6).cloned().collect::<Vec<_>>().join("\n")
+    );
+}
+
+/// After the first fault the daemon dies, at every later effect: in the same life where it lives on, else in the next.
+fn second_faults(
+    case: &Case,
+    pictures: &Pictures,
+    first: Fault,
+    broken: &mut Vec<String>,
+) -> usize {
+    let later = |at| Fault { at, how: How::CrashesBefore };
+    let mut trials = 0;
+    loop {
+        let (lives, life) = if first.how.is_crash() {
+            (vec![vec![first], vec![later(trials)]], 1)
+        } else {
+            (vec![vec![first, later(first.at + 1 + trials)], vec![]], 0)
+        };
+        let at = lives[life].last().map_or(0, |fault| fault.at);
+        let trial = Trial { lives };
+        let report = case.attempt(&trial, pictures);
+        trials += 1;
+        let was_reached = report.effects[life] > at;
+        note(report, &trial, "", broken);
+        if !was_reached {
+            return trials;
+        }
+    }
+}
+
+fn note(report: Report, trial: &Trial, name: &str, broken: &mut Vec<String>) {
+    if let Some(what) = report.broken {
+        broken.push(format!("{trial} {name}: {what}"));
+    }
+}
+
+#[test]
+fn promise_p2_p4_create_is_all_or_nothing_at_every_fault() {
+    sweep(&Case::new([], Intent::Create("box")));
+}
+
+#[test]
+fn promise_p2_p4_start_is_all_or_nothing_at_every_fault() {
+    sweep(&Case::new([Intent::Create("box"), Intent::Stop("box")], Intent::Start("box")));
+}
+
+#[test]
+fn promise_p2_p4_stop_is_all_or_nothing_at_every_fault() {
+    sweep(&Case::new([Intent::Create("box")], Intent::Stop("box")));
+}
+
+#[test]
+fn promise_p9_delete_is_all_or_nothing_at_every_fault() {
+    sweep(&Case::new([Intent::Create("box")], Intent::Delete("box")));
+}
+
+#[test]
+fn promise_p3_p4_a_snapshot_leaves_its_source_running_at_every_fault() {
+    sweep(&Case::new([Intent::Create("box")], Intent::Snapshot("box", "saved")));
+}
+
+#[test]
+fn promise_p9_deleting_a_snapshot_is_all_or_nothing_at_every_fault() {
+    let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved")];
+    sweep(&Case::new(arranged, Intent::DeleteSnapshot("saved")));
+}
+
+#[test]
+fn promise_p7_p8_a_local_restore_is_all_or_nothing_at_every_fault() {
+    let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved")];
+    sweep(&Case::new(arranged, Intent::Restore("saved", "clone")));
+}
+
+#[test]
+fn promise_p6_p8_a_durable_restore_is_all_or_nothing_at_every_fault() {
+    let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved")];
+    sweep(&Case::new(arranged, Intent::RestoreDurable("saved", "clone")));
+}
+
+#[test]
+fn promise_p12_an_upload_resumes_after_every_fault() {
+    let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved")];
+    sweep(&Case::new(arranged, Intent::Upload("saved")));
+}
+
+#[test]
+fn promise_p4_a_vmm_that_ended_by_itself_is_retired_at_every_fault() {
+    sweep(&Case::new([Intent::Create("box")], Intent::Retire("box")));
+}
