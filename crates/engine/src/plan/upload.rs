@@ -37,14 +37,15 @@ pub fn plan(
         }
         check_coverage(artifact, sealed.size_bytes)?;
         let wanted = finished_parts(artifact, known);
-        if wanted.iter().any(|part| part.etag.is_none()) {
+        let missing = missing_parts(artifact, &wanted);
+        if !missing.is_empty() {
             let dir = facts.settings.layout.snapshot(id);
             prepare.push(Step::Upload {
                 job: Box::new(UploadJob {
                     artifact: artifact.artifact_id,
                     upload_id: artifact.upload_id.clone(),
                     path: dir.join(artifact.artifact_id.file_name()),
-                    parts: signed_parts(artifact, &wanted),
+                    parts: missing,
                 }),
             });
         }
@@ -132,19 +133,18 @@ fn finished_parts(artifact: &ArtifactUpload, known: &[FinishedPart]) -> Vec<Fini
     parts
 }
 
-/// The wanted parts, which are in part order, with the URLs that the request gave for them.
-fn signed_parts(artifact: &ArtifactUpload, wanted: &[FinishedPart]) -> Vec<UploadPart> {
+/// The parts that no earlier try sent, in part order, with the URLs that the request gave for them.
+fn missing_parts(artifact: &ArtifactUpload, wanted: &[FinishedPart]) -> Vec<UploadPart> {
     let mut requested: Vec<_> = artifact.parts.iter().collect();
     requested.sort_by_key(|part| part.part_number);
-    requested
-        .into_iter()
-        .zip(wanted)
-        .map(|(part, wanted)| UploadPart {
+    let pairs = requested.into_iter().zip(wanted);
+    pairs
+        .filter(|(_, wanted)| wanted.etag.is_none())
+        .map(|(part, _)| UploadPart {
             part_number: part.part_number,
             offset_bytes: part.offset_bytes,
             size_bytes: part.size_bytes,
             url: part.upload_url.clone(),
-            etag: wanted.etag.clone(),
         })
         .collect()
 }

@@ -34,11 +34,9 @@ pub struct UploadPart {
     pub size_bytes: u64,
     /// The pre-signed PUT. A secret.
     pub url: PresignedUrl,
-    /// What the store answered when an earlier try sent it; such a part is not sent again.
-    pub etag: Option<String>,
 }
 
-/// One artifact of one multipart upload: all its parts, some of them sent already.
+/// The missing parts of one artifact of one multipart upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadJob {
     /// Which artifact.
@@ -47,7 +45,7 @@ pub struct UploadJob {
     pub upload_id: String,
     /// The file.
     pub path: Utf8PathBuf,
-    /// Every part, in part order.
+    /// What is still to be sent, in part order.
     pub parts: Vec<UploadPart>,
 }
 
