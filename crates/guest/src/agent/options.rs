@@ -115,7 +115,7 @@ impl Invocation {
                 "--listen-unix-framed" => {
                     options.listen_unix_framed = Some(path(&flag, rest.next())?);
                 }
-                "--root" => options.root = path(&flag, rest.next())?,
+                "--root" => options.root = absolute(&flag, rest.next())?,
                 "--workspace" => options.workspace = path(&flag, rest.next())?,
                 "--login-user" => options.login_user = text(&flag, rest.next())?,
                 "--shutdown-command" => options.shutdown_command = Some(path(&flag, rest.next())?),
@@ -153,6 +153,12 @@ fn path(flag: &str, value: Option<OsString>) -> Result<PathBuf, OptionsError> {
     value
         .map(PathBuf::from)
         .ok_or_else(|| OptionsError::Value { flag: flag.to_owned(), wanted: "a path" })
+}
+
+/// Helpers run in a directory of their own.
+fn absolute(flag: &str, value: Option<OsString>) -> Result<PathBuf, OptionsError> {
+    std::path::absolute(path(flag, value)?)
+        .map_err(|_| OptionsError::Value { flag: flag.to_owned(), wanted: "a path" })
 }
 
 fn number(flag: &str, value: Option<OsString>) -> Result<u32, OptionsError> {

@@ -66,7 +66,7 @@ where
     })
     .await;
     match answered {
-        Ok(Some(Stage::Open)) => return Ok(session_stream),
+        Ok(Some(Stage::Open)) => Ok(session_stream),
         Ok(Some(Stage::Waiting | Stage::Refused)) => Err(HelloError::Refused),
         Ok(None) => Err(HelloError::Ended(driver_error(driver).await)),
         Err(_elapsed) => {

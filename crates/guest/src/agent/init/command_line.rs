@@ -39,7 +39,7 @@ fn value<'a>(command_line: &'a str, key: &str) -> Option<&'a str> {
         .split_ascii_whitespace()
         .filter_map(|word| word.split_once('='))
         .filter(|(name, _)| *name == key)
-        .last()
+        .next_back()
         .map(|(_, value)| value)
 }
 

@@ -56,8 +56,8 @@ fn half_a_frame_from_before_a_snapshot_costs_itself_and_nothing_more() {
 fn a_payload_that_holds_a_whole_hello_is_no_hello() {
     let inner = wire(&frame(Kind::Hello, 99, &[1]));
     let outer = frame(Kind::Data, 7, &inner);
-    assert_eq!(decode_all([wire(&outer).as_slice()]), [outer.clone()]);
     let stream = wire(&outer);
+    assert_eq!(decode_all([stream.as_slice()]), [outer]);
     for cut in 1..stream.len() {
         let frames = decode_all([&stream[..cut], &stream]);
         assert!(frames.iter().all(|frame| frame.nonce == 7), "cut at {cut}");
