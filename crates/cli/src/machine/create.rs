@@ -25,9 +25,9 @@ const DEFAULT_IMAGE: &str = "default";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  computer create box                          from the image `default`, with the daemon's usual size
+  computer create box                          the image `default`, the usual size
   computer create box --image minimal --memory 512M --vcpus 1 --egress none
-  computer create box --kernel https://images.example/vmlinux --rootfs https://images.example/root.img
+  computer create box --kernel https://i.example/vmlinux --rootfs https://i.example/root.img
   computer create --json | jq -r .machine.id   let the machine be named for you")]
 pub(crate) struct CreateArguments {
     /// The machine's name: letters, digits and '-' [default: one is made up].

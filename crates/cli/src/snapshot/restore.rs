@@ -25,8 +25,8 @@ Examples:
   computer snapshot restore --snapshot-id box.before --machine-id box-2
   computer snapshot restore --snapshot-id box.before --machine-id box-3 --bucket s3://backups/boxes
 
-A snapshot can be restored any number of times, also while its machine runs. Each restored machine gets a hostname,
-keys and an address of its own.")]
+A snapshot can be restored any number of times, also while its machine runs.
+Each restored machine gets a hostname, keys and an address of its own.")]
 pub(crate) struct RestoreArguments {
     /// The snapshot.
     #[arg(long, value_name = "ID")]

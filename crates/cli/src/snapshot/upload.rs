@@ -41,8 +41,8 @@ Examples:
   computer snapshot upload box.before --bucket s3://backups/boxes --region eu-central-1
   computer snapshot upload box.before --bucket s3://backups --endpoint http://127.0.0.1:9000
 
-The files go to PREFIX/SNAPSHOT/, with an index, snapshot.json, beside them. This program signs; the daemon sends,
-and never sees the credentials.")]
+The files go to PREFIX/SNAPSHOT/, with an index, snapshot.json, beside them.
+This program signs; the daemon sends, and never sees the credentials.")]
 pub(crate) struct UploadArguments {
     /// The snapshot.
     pub(crate) snapshot: SnapshotId,
