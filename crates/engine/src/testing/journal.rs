@@ -24,6 +24,16 @@ pub fn start_of_time() -> jiff::Timestamp {
     now()
 }
 
+/// A completed start of the machine `box`.
+pub fn a_start() -> Change {
+    start("box", 1)
+}
+
+/// A snapshot without files.
+pub fn a_snapshot() -> crate::record::Snapshot {
+    snapshot("snap")
+}
+
 /// An operation that has a key.
 pub fn an_operation() -> Operation {
     keyed(1)
