@@ -1,0 +1,29 @@
+//! The API over HTTP: decode, plan, run, answer.
+//!
+//! - [`router`]: every endpoint of the contract's table at its handler; [`serve`]: the listeners; `auth`: the token.
+//! - `decode` reads requests, `mutate` runs them, `encode` makes answers of records, `error` of everything else.
+//! - One file per resource: `machines`, `snapshots`, `transfer` (upload and restore), `bytes`, `exec`, `operations`, `host`.
+
+mod answer;
+mod api;
+mod auth;
+mod bytes;
+mod decode;
+mod encode;
+mod error;
+mod exec;
+mod host;
+mod machines;
+mod moment;
+mod mutate;
+mod operations;
+mod range;
+pub mod router;
+pub mod serve;
+mod snapshots;
+mod transfer;
+
+pub use api::Api;
+pub use auth::Token;
+pub use exec::Agents;
+pub use moment::{Moment, Room};

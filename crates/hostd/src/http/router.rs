@@ -1,0 +1,110 @@
+//! The router, built from the contract's table of endpoints.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use contract::ErrorCode;
+use contract::endpoint::Endpoint;
+use contract::endpoint::table as endpoint;
+
+use super::api::Api;
+use super::auth::{Token, require};
+use super::error::Failure;
+use super::{bytes, exec, host, machines, operations, snapshots, transfer};
+
+/// The router under construction, and the names of what it serves.
+struct Table {
+    router: Router<Api>,
+    served: Vec<&'static str>,
+}
+
+impl Table {
+    /// Serves an endpoint at the method and path that the contract gives it.
+    fn serve<E: Endpoint, H, T>(mut self, _endpoint: E, handler: H) -> Self
+    where
+        H: Handler<T, Api>,
+        T: 'static,
+    {
+        let method = MethodFilter::try_from(E::METHOD).expect("methods of the table are standard");
+        self.router = self.router.route(E::PATH, on(method, handler));
+        self.served.push(E::NAME);
+        self
+    }
+}
+
+fn table() -> Table {
+    Table { router: Router::new(), served: Vec::new() }
+        .serve(endpoint::Health, host::health)
+        .serve(endpoint::CreateMachine, machines::create)
+        .serve(endpoint::ListMachines, machines::list)
+        .serve(endpoint::ShowMachine, machines::show)
+        .serve(endpoint::DeleteMachine, machines::delete)
+        .serve(endpoint::StartMachine, machines::start)
+        .serve(endpoint::StopMachine, machines::stop)
+        .serve(endpoint::Exec, exec::exec)
+        .serve(endpoint::ExecStream, exec::exec_stream)
+        .serve(endpoint::CreateSnapshot, snapshots::create)
+        .serve(endpoint::ListMachineSnapshots, snapshots::list_of_machine)
+        .serve(endpoint::ListSnapshots, snapshots::list)
+        .serve(endpoint::ShowSnapshot, snapshots::show)
+        .serve(endpoint::DeleteSnapshot, snapshots::delete)
+        .serve(endpoint::UploadSnapshot, transfer::upload)
+        .serve(endpoint::RestoreSnapshot, transfer::restore)
+        .serve(endpoint::ReadArtifact, bytes::read)
+        .serve(endpoint::ListOperations, operations::list)
+        .serve(endpoint::ShowOperation, operations::show)
+}
+
+/// The router of the Unix socket.
+pub fn local(api: Api) -> Router {
+    table()
+        .router
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(api)
+}
+
+/// The router of the TCP listener: the same behind the token.
+pub fn remote(api: Api, token: Token) -> Router {
+    local(api).layer(from_fn_with_state(token, require))
+}
+
+async fn no_such_path() -> Result<Response, Failure> {
+    Err(Failure::new(ErrorCode::NotFound, "no such path"))
+}
+
+async fn no_such_method() -> Result<Response, Failure> {
+    Err(Failure::new(ErrorCode::MethodNotAllowed, "this path does not take this method"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use contract::endpoint::ENDPOINTS;
+
+    use super::*;
+
+    /// What the contract has and this daemon does not serve yet.
+    const LATER: [&str; 10] = [
+        "ReportStorage",
+        "ResizeMachine",
+        "OpenExecRelay",
+        "OperateOnFiles",
+        "ListPublishedPorts",
+        "CreatePublishedPort",
+        "DeletePublishedPort",
+        "ListMounts",
+        "CreateMount",
+        "DeleteMount",
+    ];
+
+    #[test]
+    fn every_endpoint_of_the_contract_is_served_or_named_as_later() {
+        let served: BTreeSet<_> = table().served.into_iter().chain(LATER).collect();
+        let declared: BTreeSet<_> = ENDPOINTS.iter().map(|endpoint| endpoint.name).collect();
+        assert_eq!(served, declared);
+    }
+}
