@@ -4,8 +4,8 @@ CARGO ?= cargo
 target_dir := $(or $(CARGO_TARGET_DIR),target)
 # Where `computer image build` looks for the agent beside itself: ../lib/computer, from the directory of the program.
 agent := $(target_dir)/lib/computer/computer-agent
-# A static agent runs in every image, as its first process.
-agent_flags := -C target-feature=+crt-static
+# A static agent runs in every image, as its first process; it is small without its symbols.
+agent_flags := -C target-feature=+crt-static -C strip=symbols
 
 .DEFAULT_GOAL := help
 .PHONY: help install-tools build agent
