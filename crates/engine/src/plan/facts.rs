@@ -153,13 +153,18 @@ impl Facts<'_> {
 
     /// The free slot with the lowest number; 429 when all are taken.
     pub fn free_slot(&self) -> Result<Slot, Refusal> {
+        self.free_slots().next().ok_or_else(|| {
+            Refusal::new(ErrorCode::TooManyRequests, "every address of the block is in use")
+        })
+    }
+
+    /// All free slots, in the order in which plans take them.
+    pub fn free_slots(&self) -> impl Iterator<Item = Slot> + '_ {
         let settings = self.settings;
         let taken: std::collections::HashSet<u32> = self.taken_slots().collect();
-        let index = (0..settings.addresses.slots()).find(|index| !taken.contains(index));
-        let index = index.ok_or_else(|| {
-            Refusal::new(ErrorCode::TooManyRequests, "every address of the block is in use")
-        })?;
-        Ok(Slot::new(&settings.host_id, settings.addresses, settings.first_uid, index))
+        (0..settings.addresses.slots()).filter(move |index| !taken.contains(index)).map(|index| {
+            Slot::new(&settings.host_id, settings.addresses, settings.first_uid, index)
+        })
     }
 
     fn taken_slots(&self) -> impl Iterator<Item = u32> + '_ {

@@ -62,9 +62,6 @@ pub trait Files: Send + Sync {
         owner: Option<u32>,
     ) -> Result<(), PortError>;
 
-    /// Makes a new empty sparse ext4 file system image.
-    async fn make_volume(&self, at: &Utf8Path, size_bytes: u64) -> Result<(), PortError>;
-
     /// Gives files to the uid and gid of a run.
     async fn give_to(&self, paths: &[Utf8PathBuf], owner: u32) -> Result<(), PortError>;
 

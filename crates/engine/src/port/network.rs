@@ -13,8 +13,8 @@ pub trait Network: Send + Sync {
     /// Makes the host ready (forwarding, the host's own table). Idempotent; called at start.
     async fn ensure_host(&self) -> Result<(), PortError>;
 
-    /// Builds namespace, tap (owned by the slot's uid), veth pair and rules, **closed**: the host reaches the guest, the
-    /// guest's packets are forwarded nowhere. A warm slot of that name is adopted.
+    /// Builds namespace, tap (owned by the slot's uid), veth pair and rules, **closed**: nothing is forwarded in either
+    /// direction (P8). A warm slot of that name is adopted.
     async fn build(&self, slot: &Slot) -> Result<(), PortError>;
 
     /// Lets the guest's traffic out as `egress` allows. Idempotent.

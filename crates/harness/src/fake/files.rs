@@ -140,17 +140,6 @@ impl Files for FakeFiles {
             .await
     }
 
-    async fn make_volume(&self, at: &Utf8Path, size_bytes: u64) -> Result<(), PortError> {
-        let inode = Inode {
-            content: Content::Text("an empty file system".into()),
-            size_bytes,
-            owner: 0,
-            is_read_only: false,
-            was_held_by_vmm: false,
-        };
-        self.life.effect("files.make_volume", |state| state.disk.write(at, inode).map(drop)).await
-    }
-
     async fn give_to(&self, paths: &[Utf8PathBuf], owner: u32) -> Result<(), PortError> {
         self.life
             .effect("files.give_to", |state| {

@@ -1,0 +1,25 @@
+//! The engine's ports over this host: files, artifacts, snapshot bytes, the agent. (Networking and the store have rooms of their own.)
+
+mod artifacts;
+mod chunks;
+mod files;
+mod guest;
+mod owned_dir;
+mod seal_record;
+
+pub use artifacts::{ArtifactCache, ArtifactError};
+pub use chunks::HostChunks;
+pub use files::HostFiles;
+pub use guest::HostGuest;
+
+use engine::port::PortError;
+
+/// Runs what blocks on the pool that may block.
+async fn blocking<Output: Send + 'static>(
+    action: &'static str,
+    work: impl FnOnce() -> Result<Output, PortError> + Send + 'static,
+) -> Result<Output, PortError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(PortError::internal(action, error)))
+}
