@@ -1,9 +1,15 @@
 //! The daemon: HTTP, SQLite, Linux networking, configuration and wiring.
 
+pub mod adapters;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod http;
+pub mod logging;
+pub mod maintenance;
 pub mod mint;
 pub mod network;
+pub mod room;
 pub mod root;
 pub mod store;
+pub mod wiring;

@@ -14,6 +14,7 @@ mod sections;
 
 pub use address::{BlockError, parse_block};
 pub use check::ConfigError;
+pub(crate) use check::read_token;
 pub use limits::{Deadlines, Limits};
 pub use load::{DEFAULT_PATH, Sources};
 pub use network::{Network, PortRange, Relay};

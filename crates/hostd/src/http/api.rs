@@ -7,7 +7,7 @@ use engine::host::Host;
 use engine::reconcile::Mint;
 use engine::record::{Machine, Snapshot};
 use engine::runner::Runner;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::error::Failure;
 use super::exec::{Agents, Progress};
@@ -27,6 +27,8 @@ pub struct Api {
     pub agents: Arc<dyn Agents>,
     /// How much of anything is accepted.
     pub limits: Limits,
+    /// Told after every plan that began.
+    pub planned: Arc<Notify>,
     pub(super) execs: Arc<Semaphore>,
     pub(super) progress: Arc<Progress>,
 }
@@ -39,9 +41,10 @@ impl Api {
         room: Arc<dyn Room>,
         agents: Arc<dyn Agents>,
         limits: Limits,
+        planned: Arc<Notify>,
     ) -> Self {
         let execs = Arc::new(Semaphore::new(limits.execs));
-        Self { runner, mint, room, agents, limits, execs, progress: Arc::default() }
+        Self { runner, mint, room, agents, limits, planned, execs, progress: Arc::default() }
     }
 
     pub(super) fn host(&self) -> &Host {

@@ -29,12 +29,8 @@ fn a_stopped_machine_has_no_address() {
 
 #[test]
 fn a_snapshot_is_answered_with_its_pauses_sizes_and_files() {
-    let sealed = |artifact, sha256| SealedArtifact {
-        artifact,
-        size_bytes: 10,
-        data_bytes: 4,
-        sha256,
-    };
+    let sealed =
+        |artifact, sha256| SealedArtifact { artifact, size_bytes: 10, data_bytes: 4, sha256 };
     let sum = contract::Sha256Hex::from_bytes(&[1; 32]);
     let record = record::Snapshot {
         pause_us: Some(9_001),
@@ -63,11 +59,8 @@ fn parts_are_answered_by_artifact_in_the_order_of_the_request() {
         size_bytes: 1,
         etag: Some(format!("\"{part_number}\"")),
     };
-    let parts = [
-        part(ArtifactId::VmState, 1),
-        part(ArtifactId::Memory, 1),
-        part(ArtifactId::Memory, 2),
-    ];
+    let parts =
+        [part(ArtifactId::VmState, 1), part(ArtifactId::Memory, 1), part(ArtifactId::Memory, 2)];
     let answer = uploaded(&parts);
     let ids: Vec<_> = answer.artifacts.iter().map(|artifact| artifact.artifact_id).collect();
     assert_eq!(ids, [ArtifactId::VmState, ArtifactId::Memory]);

@@ -114,7 +114,9 @@ impl Api {
             request_sha256: Some(origin.sha256),
             ..Operation::new(*plan, moment.now())
         };
-        Ok(Begun::Started(self.runner.start(operation).await?, hold))
+        let ticket = self.runner.start(operation).await?;
+        self.planned.notify_one();
+        Ok(Begun::Started(ticket, hold))
     }
 }
 

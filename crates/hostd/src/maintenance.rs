@@ -1,0 +1,109 @@
+//! What the daemon does unasked: reconcile, keep slots warm, look at snapshots again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::plan::Change;
+use engine::port::{CheckDepth, Fault, PortError};
+use engine::record::SnapshotState;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+
+use crate::http::{Api, Moment};
+use crate::network::LinuxNetwork;
+
+/// Compares records with what is, at once and then again and again. `settled` hears of the end of the first pass.
+pub async fn reconcile(
+    api: Api,
+    every: Duration,
+    settled: oneshot::Sender<()>,
+    ending: CancellationToken,
+) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut settled = Some(settled);
+    loop {
+        tokio::select! {
+            () = ending.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        engine::reconcile::reconcile(&api.runner, api.mint.as_ref()).await;
+        if settled.take().is_some_and(|settled| settled.send(()).is_err()) {
+            debug!("listening began before the first pass was through");
+        }
+    }
+}
+
+/// Keeps the slots ready that plans will take next: after every plan, and now and then in case one could not be built.
+pub async fn keep_warm(
+    api: Api,
+    network: Arc<LinuxNetwork>,
+    slots: usize,
+    every: Duration,
+    planned: Arc<Notify>,
+    ending: CancellationToken,
+) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = ending.cancelled() => break,
+            _ = ticks.tick() => {}
+            () = planned.notified() => {}
+        }
+        let host = api.runner.host();
+        match Moment::gather(host, api.room.as_ref()).await {
+            Ok(moment) => {
+                let facts = moment.facts(host, &api.mint.operation_id(), 0);
+                let wanted: Vec<_> = facts.free_slots().take(slots).collect();
+                network.keep_warm(&wanted).await;
+            }
+            Err(error) => warn!(error = error.chain(), "cannot tell which slots to keep warm"),
+        }
+    }
+    network.keep_warm(&[]).await;
+}
+
+/// Hashes one snapshot after the other again, and quarantines what has changed (promise P6).
+pub async fn scrub(api: Api, every: Duration, ending: CancellationToken) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first tick is at once, when there is other work.
+    ticks.tick().await;
+    let mut turn = 0_usize;
+    loop {
+        tokio::select! {
+            () = ending.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = scrub_one(&api, turn).await {
+            error!(error = error.chain(), "a snapshot could not be looked at");
+        }
+        turn = turn.wrapping_add(1);
+    }
+}
+
+async fn scrub_one(api: &Api, turn: usize) -> Result<(), PortError> {
+    let host = api.runner.host();
+    let mut snapshots = host.journal.snapshots().await?;
+    snapshots.retain(|snapshot| snapshot.state == SnapshotState::Complete);
+    let Some(index) = turn.checked_rem(snapshots.len()) else { return Ok(()) };
+    let snapshot = snapshots.swap_remove(index).origin.snapshot;
+    let dir = host.settings.layout.snapshot(&snapshot);
+    match host.chunks.check_sealed(&dir, CheckDepth::Full).await {
+        Ok(()) => {
+            debug!(%snapshot, "is as it was sealed");
+            Ok(())
+        }
+        Err(error) if error.fault == Fault::Refused => {
+            let reason = error.chain();
+            error!(%snapshot, reason, "is not as it was sealed: quarantined");
+            host.journal.apply(&Change::SnapshotQuarantined { snapshot, reason }).await
+        }
+        // Deleted meanwhile.
+        Err(error) if error.fault == Fault::Absent => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,172 @@
+//! From the configuration to the engine's ports over this host.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chunks::files::CloneMode;
+use chunks::limits::TransferLimits;
+use chunks::transfer::{TransferClient, TransferError};
+use engine::host::Host;
+use engine::layout::Layout;
+use engine::plan::{Deadlines, Defaults, Overcommit, Settings};
+use engine::port::{Clock, PortError, Vmm};
+use engine::record::VmmKind;
+use vmm::jail::Launcher;
+use vmm::qemu::{AcceleratorChoice, Qemu, QemuConfig, QemuError, default_kernel_arguments};
+
+use crate::adapters::{ArtifactCache, HostChunks, HostFiles, HostGuest};
+use crate::clock::SystemClock;
+use crate::config::{Accelerator, BlockError, Config, DiskClone, VmmChoice, parse_block};
+use crate::http::Agents;
+use crate::network::{LinuxNetwork, NetworkSettings};
+use crate::root::Root;
+use crate::store::{SqliteStore, StoreError};
+
+/// The hidden subcommand that becomes the launcher of a jail.
+pub const LAUNCHER_COMMAND: &str = "vmm-launcher";
+
+/// The ports, and those of them that the daemon also uses past the engine.
+pub struct Wired {
+    /// All ports.
+    pub host: Host,
+    /// The network, for its warm slots.
+    pub network: Arc<LinuxNetwork>,
+    /// The agents, for commands.
+    pub agents: Arc<dyn Agents>,
+}
+
+/// Why the host is not ready.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    /// The store.
+    #[error("open the store")]
+    Store(#[from] StoreError),
+    /// The address block.
+    #[error("network.address_block")]
+    Block(#[from] BlockError),
+    /// The network.
+    #[error("find what the network needs")]
+    Network(#[source] PortError),
+    /// QEMU.
+    #[error("make QEMU ready")]
+    Qemu(#[from] QemuError),
+    /// The VMM that is configured.
+    #[error("vmm = \"firecracker\": this computerd runs QEMU only")]
+    Firecracker,
+    /// The client of object stores.
+    #[error("make the client of object stores")]
+    Transfer(#[from] TransferError),
+    /// Work on the blocking pool.
+    #[error("work on the blocking pool")]
+    Blocking(#[from] tokio::task::JoinError),
+}
+
+/// Opens everything. Changes nothing on the host beyond its root directory.
+///
+/// # Errors
+/// When the host lacks what is configured.
+pub async fn wire(config: &Config, root: &Root) -> Result<Wired, WiringError> {
+    let layout = Layout::new(config.root.clone());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let path = layout.state().join("computerd.db");
+    let store_clock = Arc::clone(&clock);
+    let journal = blocking(move || Ok(SqliteStore::open(&path, store_clock)?)).await?;
+
+    let qemu = qemu_config(config, root, &layout)?;
+    let qemu: Arc<dyn Vmm> = Arc::new(blocking(move || Ok(Qemu::open(qemu)?)).await?);
+    let network =
+        Arc::new(LinuxNetwork::new(network_settings(config, root)?).map_err(WiringError::Network)?);
+    let client = TransferClient::new(TransferLimits::default())?;
+    let artifacts = Arc::new(ArtifactCache::new(
+        layout.artifacts(),
+        layout.all_scratch(),
+        config.image_dirs.clone(),
+        config.artifact_cache_bytes,
+        client.clone(),
+    ));
+    let guest = Arc::new(HostGuest::default());
+    let host = Host {
+        journal: Arc::new(journal),
+        vmms: HashMap::from([(VmmKind::Qemu, qemu)]),
+        files: Arc::new(HostFiles::new(layout.clone(), clone_mode(config.disk_clone), artifacts)),
+        network: Arc::<LinuxNetwork>::clone(&network),
+        guest: Arc::<HostGuest>::clone(&guest),
+        chunks: Arc::new(HostChunks::new(client, layout.all_scratch())),
+        clock,
+        settings: Arc::new(settings(config, root, layout)?),
+    };
+    Ok(Wired { host, network, agents: guest })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, WiringError> + Send + 'static,
+) -> Result<T, WiringError> {
+    tokio::task::spawn_blocking(work).await?
+}
+
+fn settings(config: &Config, root: &Root, layout: Layout) -> Result<Settings, WiringError> {
+    Ok(Settings {
+        layout,
+        host_id: root.host_id.clone(),
+        addresses: parse_block(&config.network.address_block)?,
+        first_uid: config.first_uid,
+        vmm: VmmKind::Qemu,
+        defaults: Defaults {
+            vcpus: config.defaults.vcpus,
+            memory_mib: config.defaults.memory_mib,
+            storage_bytes: config.defaults.storage_bytes,
+        },
+        overcommit: Overcommit { memory: config.overcommit.memory, disk: config.overcommit.disk },
+        deadlines: Deadlines {
+            start_ms: config.deadlines.start_ms,
+            stop_ms: config.deadlines.stop_ms,
+            agent_ms: config.deadlines.agent_ms,
+            self_thaw_ms: config.deadlines.self_thaw_ms,
+        },
+        image_dirs: config.image_dirs.clone(),
+        login_ca_public_keys: config.guest.login_ca_public_keys.clone(),
+        keep_failed: config.debug.keep_failed,
+    })
+}
+
+fn network_settings(config: &Config, root: &Root) -> Result<NetworkSettings, WiringError> {
+    Ok(NetworkSettings {
+        host_id: root.host_id.clone(),
+        block: parse_block(&config.network.address_block)?,
+        egress_interface: config.network.egress_interface.clone(),
+        resolvers: config.network.resolvers.clone(),
+    })
+}
+
+fn qemu_config(config: &Config, root: &Root, layout: &Layout) -> Result<QemuConfig, WiringError> {
+    match config.vmm {
+        VmmChoice::Auto | VmmChoice::Qemu => {}
+        VmmChoice::Firecracker => return Err(WiringError::Firecracker),
+    }
+    Ok(QemuConfig {
+        binary: config.qemu.binary.clone(),
+        runtimes: layout.runtimes(),
+        // Stays right when the binary on disk is replaced.
+        launcher: Launcher {
+            program: "/proc/self/exe".into(),
+            arguments: vec![LAUNCHER_COMMAND.to_owned()],
+        },
+        cgroup: format!("computer-{}", root.host_id),
+        network_namespaces: "/run/netns".into(),
+        kernel_arguments: default_kernel_arguments(),
+        accelerator: match config.qemu.accelerator {
+            Accelerator::Auto => AcceleratorChoice::Auto,
+            Accelerator::Tcg => AcceleratorChoice::Tcg,
+            Accelerator::Kvm => AcceleratorChoice::Kvm,
+        },
+        deadlines: vmm::qemu::Deadlines::default(),
+    })
+}
+
+fn clone_mode(choice: DiskClone) -> CloneMode {
+    match choice {
+        DiskClone::Auto => CloneMode::Auto,
+        DiskClone::Reflink => CloneMode::Reflink,
+        DiskClone::Copy => CloneMode::Copy,
+    }
+}
