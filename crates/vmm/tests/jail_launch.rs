@@ -8,6 +8,9 @@ use vmm::cgroup::{Cgroup, unified_mount};
 use vmm::jail::spec::{JailSpec, Logs, ProcessLimits, Program, VERSION};
 use vmm::jail::{JailError, Launcher, spawn};
 
+/// What a case does to a specification that would work but for its program.
+type Change = fn(&mut JailSpec);
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A control group of this test's own, or `None` with the printed reason.
@@ -62,7 +65,7 @@ async fn failing(
     cgroup: &Cgroup,
     launcher: &Launcher,
     deadline: Duration,
-    change: fn(&mut JailSpec),
+    change: Change,
 ) -> JailError {
     let dir = tempfile::tempdir().unwrap();
     let mut spec = spec(Utf8Path::from_path(dir.path()).unwrap());
@@ -103,7 +106,7 @@ async fn promise_p2_nothing_is_born_into_a_group_whose_launch_was_undone() {
 #[tokio::test]
 async fn every_step_that_fails_is_named_with_its_errno() {
     let Some(cgroup) = cgroup("steps") else { return };
-    let cases: [(fn(&mut JailSpec), &str, Option<i32>); 5] = [
+    let cases: [(Change, &str, Option<i32>); 5] = [
         (|spec| spec.version += 1, "read the jail's specification", None),
         (|spec| spec.owner = 0, "read the jail's specification", None),
         (

@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use camino::Utf8Path;
@@ -201,6 +202,25 @@ async fn promise_p4_a_killed_qemu_is_recorded_with_its_signal() {
     let observed = host.qemu.observe(&vmm.spec.launch, &vmm.handle).await.unwrap();
     let Observation::Ended { is_clean: false, reason } = observed else { panic!("{observed:?}") };
     assert!(reason.contains("signal 9"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_guest_that_resets_did_not_power_off() {
+    let Some(host) = TestHost::open("reset") else { return };
+    let spec = host.cold().await;
+    let mut disk = fs::OpenOptions::new().write(true).open(&spec.disks[0].path).unwrap();
+    disk.seek(SeekFrom::Start(512)).unwrap();
+    disk.write_all(&0xdead_u32.to_le_bytes()).unwrap();
+
+    let Ok(handle) = host.qemu.launch(&spec).await else {
+        // It reset before the monitor answered.
+        assert!(host.console(&spec.launch).contains("RESET"));
+        return;
+    };
+
+    assert!(host.qemu.wait_ended(&spec.launch, std::time::Duration::from_secs(30)).await.unwrap());
+    let observed = host.qemu.observe(&spec.launch, &handle).await.unwrap();
+    assert!(matches!(observed, Observation::Ended { is_clean: false, .. }), "{observed:?}");
 }
 
 #[tokio::test]

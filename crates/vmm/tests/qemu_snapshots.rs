@@ -86,7 +86,7 @@ async fn promise_p6_a_restore_with_other_memory_is_refused_with_qemus_reason() {
 
     let error = host.qemu.launch(&clone).await.unwrap_err();
 
-    assert!(error.chain().contains("QEMU ended"), "{}", error.chain());
+    assert!(error.chain().contains("QEMU left with status 1"), "{}", error.chain());
     assert!(error.chain().contains("Size mismatch"), "{}", error.chain());
 }
 

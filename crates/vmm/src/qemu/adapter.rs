@@ -107,8 +107,8 @@ impl Qemu {
                 reason: "the host was started anew".to_owned(),
             };
         }
-        let run = self.run(launch);
-        Observation::Ended { is_clean: run.is_clean_end(), reason: run.how_it_ended() }
+        let end = self.run(launch).end(self.installation.tells_power_off);
+        Observation::Ended { is_clean: end.is_clean, reason: end.reason }
     }
 
     async fn resume_if_there(&self, launch: &Launch) -> Result<(), QemuError> {

@@ -6,6 +6,8 @@
 use crate::jail::runtime::{self, FIRMWARE_DIR};
 use crate::jail::spec::MACHINE_DIR;
 
+use super::shutdown::TRACE_POINT;
+
 /// The listening monitor socket.
 pub const MONITOR_DESCRIPTOR: i32 = 3;
 /// The listening socket of the agent's channel.
@@ -18,6 +20,9 @@ pub const GUEST_MAC: &str = "06:00:ac:10:00:02";
 
 /// How many user disks fit beside the root disk: microvm has eight places for devices, and four are taken.
 pub const MAXIMUM_USER_DISKS: usize = 4;
+
+/// The place of the root disk; user disks lie below. microvm's ACPI tables name the highest place first, and Linux names disks in that order.
+const LAST_PLACE: usize = 7;
 
 /// Where translated code may grow to under TCG, in MiB: QEMU's default of 1 GiB would be the guest's to fill.
 const TRANSLATION_BUFFER_MIB: u32 = 256;
@@ -99,6 +104,7 @@ impl CommandLine {
         self.start(&mut line);
         channels(&mut line);
         self.devices(&mut line);
+        line.option("-trace", TRACE_POINT);
         line.option(
             "-sandbox",
             "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
@@ -167,7 +173,7 @@ impl CommandLine {
             );
             line.option(
                 "-device",
-                &format!("virtio-blk-device,drive=disk{disk},bus={}", place(3 + disk)),
+                &format!("virtio-blk-device,drive=disk{disk},bus={}", place(LAST_PLACE - disk)),
             );
         }
     }
@@ -254,9 +260,10 @@ mod tests {
             "-object rng-builtin,id=rng -device virtio-rng-device,rng=rng,bus=virtio-mmio-bus.1",
             "-netdev tap,id=net,fd=5 -device virtio-net-device,netdev=net,mac=06:00:ac:10:00:02,bus=virtio-mmio-bus.2",
             "-blockdev driver=raw,node-name=disk0,discard=unmap,file.driver=file,file.filename=/machine/disk-0",
-            "-device virtio-blk-device,drive=disk0,bus=virtio-mmio-bus.3",
+            "-device virtio-blk-device,drive=disk0,bus=virtio-mmio-bus.7",
             "-blockdev driver=raw,node-name=disk1,discard=unmap,file.driver=file,file.filename=/machine/disk-1",
-            "-device virtio-blk-device,drive=disk1,bus=virtio-mmio-bus.4",
+            "-device virtio-blk-device,drive=disk1,bus=virtio-mmio-bus.6",
+            "-trace qemu_system_shutdown_request",
             "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
         ];
         let expected: Vec<String> =

@@ -56,7 +56,7 @@ pub enum QemuError {
     #[error("KVM is configured, but this host has no hardware virtualisation")]
     NoHardware,
     /// QEMU ended while something was asked of it.
-    #[error("QEMU ended: {how}; its last words: {last_words:?}")]
+    #[error("{how}; its last words: {last_words:?}")]
     Ended {
         /// How it ended.
         how: String,

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::jail::runtime::{self, Runtime, Sources};
 
 use super::error::QemuError;
+use super::shutdown;
 
 /// Firmware without which microvm starts neither a bzImage nor an ELF kernel.
 const NEEDED_FIRMWARE: [&str; 3] = ["bios-microvm.bin", "linuxboot_dma.bin", "pvh.bin"];
@@ -22,6 +23,8 @@ pub struct Installation {
     pub runtime: Runtime,
     /// Its version and build, as it says them: `7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)`.
     pub version: String,
+    /// Whether this build tells a guest's power-off from other ends.
+    pub tells_power_off: bool,
 }
 
 impl Installation {
@@ -49,8 +52,13 @@ impl Installation {
             path: binary.to_owned(),
             source,
         })?;
+        let tells_power_off = shutdown::is_told_by(binary).map_err(|source| QemuError::File {
+            action: "try",
+            path: binary.to_owned(),
+            source,
+        })?;
         let runtime = runtime::prepare(&Sources { program, modules, firmware }, runtimes)?;
-        Ok(Self { runtime, version })
+        Ok(Self { runtime, version, tells_power_off })
     }
 }
 

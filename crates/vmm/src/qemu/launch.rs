@@ -51,7 +51,7 @@ pub(super) async fn launch(qemu: &Qemu, spec: &LaunchSpec) -> Result<VmmHandle, 
     let handle = jail::spawn(&qemu.config.launcher, run.cgroup(), &jail, deadlines.jail).await?;
     match begin(&run, spec, qemu).await {
         Ok(()) => Ok(handle),
-        Err(error) => Err(explain(&run, error, deadlines.observe).await),
+        Err(error) => Err(explain(qemu, &run, error).await),
     }
 }
 
@@ -66,9 +66,12 @@ async fn begin(run: &Run, spec: &LaunchSpec, qemu: &Qemu) -> Result<(), QemuErro
 }
 
 /// A broken monitor mostly means that QEMU has ended, and QEMU said why on its standard error.
-async fn explain(run: &Run, error: QemuError, patience: std::time::Duration) -> QemuError {
-    match run.cgroup().wait_empty(patience).await {
-        Ok(true) => QemuError::Ended { how: run.how_it_ended(), last_words: run.last_words() },
+async fn explain(qemu: &Qemu, run: &Run, error: QemuError) -> QemuError {
+    match run.cgroup().wait_empty(qemu.config.deadlines.observe).await {
+        Ok(true) => {
+            let how = run.end(qemu.installation.tells_power_off).reason;
+            QemuError::Ended { how, last_words: run.last_words() }
+        }
         Ok(false) | Err(_) => error,
     }
 }

@@ -13,6 +13,7 @@ mod installation;
 mod launch;
 pub mod qmp;
 mod run;
+mod shutdown;
 
 pub use adapter::Qemu;
 pub use config::{AcceleratorChoice, Deadlines, QemuConfig, default_kernel_arguments};

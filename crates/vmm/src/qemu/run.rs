@@ -4,14 +4,32 @@ use camino::{Utf8Path, Utf8PathBuf};
 use engine::port::Launch;
 
 use crate::cgroup::Cgroup;
+use crate::jail::exit_record::Exit;
 use crate::jail::spec::Logs;
 use crate::jail::{exit_record, ring};
+
+use super::shutdown;
 
 /// The socket of the agent's channel, under the machine's directory.
 pub const AGENT_SOCKET: &str = "jail/agent.sock";
 
 /// How much of QEMU's standard error goes into an error message.
 const LAST_WORDS_BYTES: usize = 400;
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct End {
+    /// The guest powered itself off.
+    pub(super) is_clean: bool,
+    /// In words.
+    pub(super) reason: String,
+}
+
+impl End {
+    fn unclean(reason: impl Into<String>) -> Self {
+        Self { is_clean: false, reason: reason.into() }
+    }
+}
 
 /// One run: its control group and files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,19 +73,19 @@ impl Run {
         }
     }
 
-    /// Whether QEMU left by itself without an error: the guest powered off (or reset, which ends a run too).
-    pub(super) fn is_clean_end(&self) -> bool {
-        matches!(exit_record::read(&self.logs().exit), Ok(Some(exit_record::Exit::Code(0))))
-    }
-
-    /// How QEMU ended, in words, as far as its keeper could record it.
-    pub(super) fn how_it_ended(&self) -> String {
+    /// How QEMU ended, as far as its keeper could record it. `tells_power_off` says whether this QEMU tells a power-off from a reset.
+    pub(super) fn end(&self, tells_power_off: bool) -> End {
         match exit_record::read(&self.logs().exit) {
-            Ok(Some(exit_record::Exit::Code(0))) => "the guest powered off".to_owned(),
-            Ok(Some(exit_record::Exit::Code(code))) => format!("it left with status {code}"),
-            Ok(Some(exit_record::Exit::Signal(signal))) => format!("signal {signal} ended it"),
-            Ok(None) => "it was killed together with its jail".to_owned(),
-            Err(error) => format!("its exit record cannot be read: {error}"),
+            Ok(Some(Exit::Code(0)))
+                if !tells_power_off || shutdown::was_by_guest(&self.last_words()) =>
+            {
+                End { is_clean: true, reason: "the guest powered off".to_owned() }
+            }
+            Ok(Some(Exit::Code(0))) => End::unclean("the guest reset, or a signal ended it"),
+            Ok(Some(Exit::Code(code))) => End::unclean(format!("QEMU left with status {code}")),
+            Ok(Some(Exit::Signal(signal))) => End::unclean(format!("signal {signal} ended QEMU")),
+            Ok(None) => End::unclean("QEMU was killed together with its jail"),
+            Err(error) => End::unclean(format!("its exit record cannot be read: {error}")),
         }
     }
 

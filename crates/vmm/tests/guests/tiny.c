@@ -16,6 +16,7 @@ typedef unsigned int u32;
 #define SLEEP_CONTROL 0xfea00200u
 #define TRANSPORTS 0xfeb00000u
 #define BLOCK_DEVICE 2
+#define RESET 0xdeadu /* in sector 1: reset at once */
 #define BARRIER __asm__ volatile("" ::: "memory")
 
 struct descriptor { u32 address, address_high, length; u16 flags, next; };
@@ -76,9 +77,20 @@ static void transfer(u32 type) {
     if (status) text("DISK ERROR\n");
 }
 
+/* A triple fault, as a panicking kernel ends. */
+static void reset(void) {
+    static const struct { u16 limit; u32 base; } __attribute__((packed)) none;
+    text("RESET\n");
+    __asm__ volatile("lidt %0; int3" ::"m"(none));
+}
+
 void guest_main(void) {
     text("TINY\n");
     find_disk();
+    if (block) {
+        transfer(0);
+        if (*(u32 *)sector == RESET) reset();
+    }
     for (;;) {
         u32 n = *COUNTER + 1;
         u32 held = n - 1;
