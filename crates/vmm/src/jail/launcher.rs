@@ -1,6 +1,6 @@
 //! The launcher: a fresh process that turns itself into a jail with a program in it.
 //!
-//! Its standard input holds the [`JailSpec`](super::spec::JailSpec), its standard output takes one word. It relies on having one thread, on
+//! Its standard input holds the [`JailSpec`], its standard output takes one word. It relies on having one thread, on
 //! being root, and on having been born into its session and control group by [`spawn`](super::spawn()).
 
 use std::fs::{File, OpenOptions};
