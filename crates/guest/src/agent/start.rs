@@ -136,6 +136,7 @@ fn cgroups(acts_as_init: bool) -> Option<Cgroups> {
 /// What a guest has beside its agent.
 async fn start_guest(machine: Arc<Machine>, guest: Option<Cgroup>) {
     init::bring_up_network().await;
+    init::grow_root().await;
     let cgroup = guest.map(|guest| guest.child("sshd")).transpose();
     let cgroup = cgroup.unwrap_or_else(|error| {
         tracing::warn!(%error, "the SSH server runs in the agent's own cgroup");

@@ -2,6 +2,7 @@
 
 pub(crate) mod child;
 pub(crate) mod entropy;
+pub(crate) mod grow;
 pub(crate) mod interface;
 pub(crate) mod poll;
 pub(crate) mod vsock;

@@ -6,6 +6,7 @@
 mod command_line;
 mod mounts;
 mod network;
+mod root;
 mod ssh_server;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -32,6 +33,13 @@ pub(crate) fn prepare() {
             }
         }
         Err(error) => tracing::debug!(%error, "no /etc/hostname"),
+    }
+}
+
+/// Gives the root file system all of its disk.
+pub(crate) async fn grow_root() {
+    if let Err(error) = tokio::task::spawn_blocking(root::grow).await {
+        tracing::warn!(%error, "growing the root ended early");
     }
 }
 
