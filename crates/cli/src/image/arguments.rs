@@ -53,7 +53,7 @@ pub struct BuildArguments {
     /// The agent's static binary [default: the one beside this program].
     #[arg(long, value_name = "PATH")]
     pub agent: Option<PathBuf>,
-    /// The size of the root file system [default: 2G, minimal 256M].
+    /// The size of the root file system [default: 1G, minimal 256M]; a machine's disk may be larger.
     #[arg(long)]
     pub size: Option<ByteSize>,
     /// A Debian package to add; may be repeated.

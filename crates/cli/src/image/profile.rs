@@ -64,7 +64,7 @@ impl Profile {
     /// The size of its root file system unless another is asked for. A machine's disk can be larger: the agent grows the file system.
     pub(crate) fn root_size(self) -> ByteSize {
         match self {
-            Self::Default => ByteSize::from_mib(2048),
+            Self::Default => ByteSize::from_mib(1024),
             Self::Minimal => ByteSize::from_mib(256),
         }
     }
