@@ -124,8 +124,7 @@ fn add(
     }
 }
 
-/// Copies beside the final place, so that a directory of that name is always whole. Another daemon may win the race, with the
-/// same content.
+/// Copies beside the final place, so that a directory of that name is always whole.
 fn copy_all(
     files: &BTreeMap<String, Utf8PathBuf>,
     runtimes: &Utf8Path,
@@ -135,7 +134,8 @@ fn copy_all(
         let path = path.to_owned();
         move |source| RuntimeError::Write { path, source }
     };
-    let beside = runtimes.join(format!(".making-{}", std::process::id()));
+    // One daemon holds this root, so what lies there already was left by a crash.
+    let beside = runtimes.join(".making");
     remove(&beside).map_err(failed(&beside))?;
     for dir in ["", LIBRARY_DIR, MODULE_DIR, FIRMWARE_DIR] {
         let path = beside.join(dir);
@@ -153,12 +153,7 @@ fn copy_all(
         fs::set_permissions(&path, Permissions::from_mode(0o555)).map_err(failed(&path))?;
         File::open(&path).and_then(|file| file.sync_all()).map_err(failed(&path))?;
     }
-    match fs::rename(&beside, to) {
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
-            remove(&beside).map_err(failed(&beside))
-        }
-        other => other.map_err(failed(to)),
-    }?;
+    fs::rename(&beside, to).map_err(failed(to))?;
     File::open(runtimes).and_then(|dir| dir.sync_all()).map_err(failed(runtimes))
 }
 
