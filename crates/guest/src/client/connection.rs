@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
@@ -28,11 +29,17 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Over the socket that is given, else over a new one.
     pub(super) async fn open(
         target: &Target,
+        link: Option<UnixStream>,
         deadline: Instant,
     ) -> Result<Connection, ClientError> {
-        let stream = target.connect(deadline).await?;
+        let link = match link {
+            Some(link) => link,
+            None => target.connect_socket(deadline).await?,
+        };
+        let stream = target.open_stream(link, deadline).await?;
         let handshake = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)

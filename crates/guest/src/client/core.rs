@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use tokio::sync::Mutex;
+use tokio::net::UnixStream;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::connection::{Connection, Requests};
@@ -28,7 +29,14 @@ pub struct Client {
 #[derive(Debug)]
 struct Shared {
     target: Target,
-    connection: Mutex<Option<Connection>>,
+    connection: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// A socket that was connected ahead.
+    link: Option<UnixStream>,
+    connection: Option<Connection>,
 }
 
 /// When a call has to have ended, and what it is.
@@ -73,7 +81,7 @@ impl Call {
 impl Client {
     /// Does no input or output.
     pub fn new(target: Target) -> Client {
-        Client { shared: Arc::new(Shared { target, connection: Mutex::new(None) }) }
+        Client { shared: Arc::new(Shared { target, connection: Mutex::default() }) }
     }
 
     /// Where the agent is reached.
@@ -83,18 +91,20 @@ impl Client {
 
     /// Frees the connection. Sessions live on in the agent; the next call connects again.
     pub async fn disconnect(&self) {
-        self.shared.connection.lock().await.take();
+        *self.shared.connection.lock().await = State::default();
     }
 
-    /// Connects and starts a channel session without any call: what to do before a restored VMM resumes.
-    ///
-    /// Under [`Target::VirtioSerial`] the session opens only when the guest runs, so this call then has to be made
-    /// beside the resume; its hello waits in the VMM's socket.
+    /// Connects to the VMM's socket and waits for nothing: what to do before a restored VMM resumes. The guest then sees
+    /// no disconnect, by which it would take itself for a source whose host died. The next call goes on from here.
     ///
     /// # Errors
-    /// As for every call.
-    pub async fn connect(&self, deadline: Duration) -> Result<(), ClientError> {
-        self.requests(&Call::new("connect", deadline)).await.map(drop)
+    /// [`ClientError::Connect`].
+    pub async fn connect_ahead(&self, deadline: Duration) -> Result<(), ClientError> {
+        let call = Call::new("connect ahead", deadline);
+        let mut state = self.state(&call).await?;
+        *state = State::default();
+        state.link = Some(self.shared.target.connect_socket(call.at()).await?);
+        Ok(())
     }
 
     /// Who answers. Refuses an agent of another protocol version.
@@ -141,18 +151,22 @@ impl Client {
 
     /// The connection that is there, or a new one.
     async fn requests(&self, call: &Call) -> Result<Requests, ClientError> {
-        let mut connection = timeout_at(call.at(), self.shared.connection.lock())
-            .await
-            .map_err(|_| call.missed())?;
-        if let Some(usable) = connection.as_ref().filter(|connection| connection.is_usable()) {
+        let mut state = self.state(call).await?;
+        if let Some(usable) = state.connection.as_ref().filter(|connection| connection.is_usable())
+        {
             return Ok(usable.requests.clone());
         }
         // The old one goes first: a virtio-serial port has room for one.
-        connection.take();
-        let new = Connection::open(&self.shared.target, call.at()).await?;
+        state.connection = None;
+        let link = state.link.take();
+        let new = Connection::open(&self.shared.target, link, call.at()).await?;
         let requests = new.requests.clone();
-        *connection = Some(new);
+        state.connection = Some(new);
         Ok(requests)
+    }
+
+    async fn state(&self, call: &Call) -> Result<MutexGuard<'_, State>, ClientError> {
+        timeout_at(call.at(), self.shared.connection.lock()).await.map_err(|_elapsed| call.missed())
     }
 
     pub(super) async fn control(

@@ -37,8 +37,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Renewing a clone (promise P8): connect *before* the VMM resumes (a restored virtio-serial port then sees no
-//! disconnect, and the hello keeps the guest from thawing by itself), then one [`Client::renew`].
+//! Renewing a clone (promise P8): [`Client::connect_ahead`] *before* the VMM resumes, then resume, then at once
+//! [`Client::renew`], whose hello keeps the guest from thawing by itself.
 
 mod command;
 mod connection;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -52,19 +52,29 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// Connects, and where the transport has a handshake of its own goes through it, until `deadline`.
-    pub(super) async fn connect(&self, deadline: Instant) -> Result<Box<dyn Stream>, ClientError> {
+    /// Connects to the socket and no further.
+    pub(super) async fn connect_socket(
+        &self,
+        deadline: Instant,
+    ) -> Result<UnixStream, ClientError> {
+        let (Target::VirtioSerial { socket }
+        | Target::Vsock { socket, .. }
+        | Target::Unix { socket }) = self;
+        self.within(deadline, UnixStream::connect(socket)).await
+    }
+
+    /// Goes through the handshake that the transport has, if it has one, until `deadline`.
+    pub(super) async fn open_stream(
+        &self,
+        stream: UnixStream,
+        deadline: Instant,
+    ) -> Result<Box<dyn Stream>, ClientError> {
         match self {
-            Target::Unix { socket } => {
-                let stream = self.within(deadline, UnixStream::connect(socket)).await?;
-                Ok(Box::new(stream))
+            Target::Unix { .. } => Ok(Box::new(stream)),
+            Target::Vsock { port, .. } => {
+                Ok(Box::new(self.within(deadline, ask_for_port(stream, *port)).await?))
             }
-            Target::Vsock { socket, port } => {
-                let stream = self.within(deadline, connect_vsock(socket, *port)).await?;
-                Ok(Box::new(stream))
-            }
-            Target::VirtioSerial { socket } => {
-                let stream = self.within(deadline, UnixStream::connect(socket)).await?;
+            Target::VirtioSerial { .. } => {
                 let nonce = self.within(deadline, async { fresh_nonce() }).await?;
                 let session = framing::open(stream, nonce, deadline)
                     .await
@@ -95,8 +105,7 @@ fn fresh_nonce() -> io::Result<u64> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-async fn connect_vsock(socket: &Path, port: u32) -> io::Result<UnixStream> {
-    let mut stream = UnixStream::connect(socket).await?;
+async fn ask_for_port(mut stream: UnixStream, port: u32) -> io::Result<UnixStream> {
     stream.write_all(format!("CONNECT {port}\n").as_bytes()).await?;
     // Byte by byte: what follows the line belongs to the stream.
     let mut answer = Vec::with_capacity(VSOCK_ANSWER_BYTES);

@@ -1,8 +1,9 @@
 //! Consistent overhead byte stuffing: any bytes become bytes without a zero, at most one in 254 longer.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 
 const LONGEST_RUN: usize = 254;
+const LONGEST_RUN_CODE: u8 = 255;
 
 /// The most that `length` bytes grow to.
 pub(super) const fn stuffed_bytes(length: usize) -> usize {
@@ -11,33 +12,28 @@ pub(super) const fn stuffed_bytes(length: usize) -> usize {
 
 /// Appends `input` to `output` without any zero byte.
 pub(super) fn stuff(input: &[u8], output: &mut BytesMut) {
-    output.reserve(stuffed_bytes(input.len()));
-    let mut rest = input;
-    loop {
-        let window = &rest[..rest.len().min(LONGEST_RUN)];
-        match window.iter().position(|byte| *byte == 0) {
-            Some(zero) => {
-                put_run(&window[..zero], output);
-                rest = &rest[zero + 1..];
-            }
-            None if window.len() == LONGEST_RUN => {
-                output.put_u8(0xff);
-                output.put_slice(window);
-                rest = &rest[LONGEST_RUN..];
-            }
-            None => {
-                put_run(window, output);
-                return;
-            }
+    let start = output.len();
+    output.resize(start + stuffed_bytes(input.len()), 0);
+    let stuffed = &mut output[start..];
+    // Where the current run's length goes once it is known, and where the next byte goes.
+    let (mut code_at, mut at) = (0, 1);
+    let mut code = 1_u8;
+    for &byte in input {
+        if code == LONGEST_RUN_CODE {
+            stuffed[code_at] = code;
+            (code_at, at, code) = (at, at + 1, 1);
+        }
+        if byte == 0 {
+            stuffed[code_at] = code;
+            (code_at, at, code) = (at, at + 1, 1);
+        } else {
+            stuffed[at] = byte;
+            at += 1;
+            code += 1;
         }
     }
-}
-
-/// A run shorter than the longest, which a zero (or the end) follows.
-fn put_run(run: &[u8], output: &mut BytesMut) {
-    let length = u8::try_from(run.len()).expect("a run is shorter than 254 bytes, its window is");
-    output.put_u8(length + 1);
-    output.put_slice(run);
+    stuffed[code_at] = code;
+    output.truncate(start + at);
 }
 
 /// Undoes [`stuff`]; `None` when `input` is not what it makes.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::limits;
 use crate::proto::OutputPolicy;
@@ -85,8 +85,15 @@ impl OutputBuffer {
         let skipped = usize::try_from(offset - self.first).ok()?;
         let rest = self.bytes.len().checked_sub(skipped).filter(|rest| *rest > 0)?;
         let length = rest.min(limits::CHUNK_BYTES);
-        let data = self.bytes.range(skipped..skipped + length).copied().collect();
-        Some(Piece::Data { offset, data })
+        // The buffer is a ring: what is asked for may lie in its first part, its second, or both.
+        let (first, second) = self.bytes.as_slices();
+        let mut data = BytesMut::with_capacity(length);
+        let from_first = first.get(skipped..).unwrap_or_default();
+        let from_first = &from_first[..from_first.len().min(length)];
+        data.extend_from_slice(from_first);
+        let skipped = skipped.saturating_sub(first.len());
+        data.extend_from_slice(&second[skipped..][..length - from_first.len()]);
+        Some(Piece::Data { offset, data: data.freeze() })
     }
 }
 
@@ -106,6 +113,30 @@ mod tests {
         assert_eq!(buffer.piece(3), data(3, b"lo"));
         assert_eq!(buffer.piece(5), None);
         assert_eq!(buffer.piece(9), None);
+    }
+
+    #[test]
+    fn a_reader_gets_the_same_bytes_wherever_the_ring_turns() {
+        let mut buffer = OutputBuffer::new(OutputPolicy::Wait);
+        let mut expected = 0_u64;
+        for round in 0..2000_u64 {
+            let piece: Vec<u8> =
+                (0..997).map(|index| ((round * 997 + index) % 251) as u8).collect();
+            buffer.push(&piece);
+            // The reader stays a little behind, and acknowledges a little less.
+            while buffer.end() - expected > 5000 {
+                let Some(Piece::Data { offset, data }) = buffer.piece(expected) else {
+                    panic!("nothing at {expected}")
+                };
+                assert_eq!(offset, expected);
+                let is_right =
+                    |(index, byte): (usize, &u8)| u64::from(*byte) == (offset + index as u64) % 251;
+                assert!(data.iter().enumerate().all(is_right), "at {offset}");
+                expected += data.len() as u64;
+                buffer.acknowledge(expected.saturating_sub(3));
+            }
+        }
+        assert!(expected > 1_000_000);
     }
 
     #[test]
