@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use guest::agent::{self, Invocation};
+use guest::agent::{self, Invocation, Role};
 use tracing_subscriber::filter::LevelFilter;
 
 fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1);
-    let options = match Invocation::parse(arguments, agent::is_init()) {
+    let options = match Invocation::parse(arguments, Role::of_this_process()) {
         Ok(Invocation::Run(options)) => options,
         Ok(Invocation::Help) => {
             print!("{}", agent::USAGE);

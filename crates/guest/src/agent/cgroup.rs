@@ -59,7 +59,7 @@ impl Cgroups {
     pub(crate) fn end_all(&self, deadline: Instant) -> io::Result<()> {
         for group in [&self.guest, &self.renew] {
             group.kill()?;
-            group.wait_for(Event::Populated, false, deadline)?;
+            group.wait_empty(deadline)?;
         }
         self.base.remove()
     }
@@ -76,25 +76,6 @@ fn mount_point() -> io::Result<PathBuf> {
             is_version_2.then(|| before.split(' ').nth(4)).flatten().map(PathBuf::from)
         })
         .ok_or_else(|| io::Error::other("cgroup version 2 is not mounted"))
-}
-
-/// What a group's `cgroup.events` tells.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Event {
-    /// Any process is in it or beneath it.
-    Populated,
-    /// Every process in it and beneath it stands.
-    Frozen,
-}
-
-impl Event {
-    fn is_set(self, events: &str) -> bool {
-        let line = match self {
-            Event::Populated => "populated 1",
-            Event::Frozen => "frozen 1",
-        };
-        events.lines().any(|other| other == line)
-    }
 }
 
 impl Cgroup {
@@ -126,7 +107,7 @@ impl Cgroup {
             .is_ok_and(|text| text.trim() == "1")
     }
 
-    /// Asks for freezing; see [`Cgroup::wait_for`] for when it is done.
+    /// Asks for freezing; see [`Cgroup::wait_frozen`] for when it is done.
     pub(crate) fn start_freezing(&self) -> io::Result<()> {
         fs::write(self.directory.join("cgroup.freeze"), "1")
     }
@@ -135,19 +116,23 @@ impl Cgroup {
         fs::write(self.directory.join("cgroup.freeze"), "0")
     }
 
-    /// Waits until an event has this value; false at the deadline. Blocks.
-    pub(crate) fn wait_for(
-        &self,
-        event: Event,
-        value: bool,
-        deadline: Instant,
-    ) -> io::Result<bool> {
+    /// Waits until every process in it and beneath it stands; false at the deadline. Blocks.
+    pub(crate) fn wait_frozen(&self, deadline: Instant) -> io::Result<bool> {
+        self.wait_for("frozen 1", deadline)
+    }
+
+    /// Waits until no process is in it or beneath it; false at the deadline. Blocks.
+    pub(crate) fn wait_empty(&self, deadline: Instant) -> io::Result<bool> {
+        self.wait_for("populated 0", deadline)
+    }
+
+    fn wait_for(&self, event: &str, deadline: Instant) -> io::Result<bool> {
         let events = File::open(self.directory.join("cgroup.events"))?;
         loop {
             // A read marks what was seen, and the poll ends at any change after it.
             let mut text = [0; 256];
             let length = events.read_at(&mut text, 0)?;
-            if event.is_set(&String::from_utf8_lossy(&text[..length])) == value {
+            if String::from_utf8_lossy(&text[..length]).lines().any(|line| line == event) {
                 return Ok(true);
             }
             let left = deadline.saturating_duration_since(Instant::now());

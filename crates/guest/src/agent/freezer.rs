@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::{sleep, timeout};
 
-use super::cgroup::{Cgroup, Event};
+use super::cgroup::Cgroup;
 use crate::framing::Presence;
 
 /// Between two questions to a host that does not answer.
@@ -167,7 +167,7 @@ impl Held {
         let waiting = cgroup.clone();
         let frozen = tokio::task::spawn_blocking(move || {
             waiting.start_freezing()?;
-            waiting.wait_for(Event::Frozen, true, started + within)
+            waiting.wait_frozen(started + within)
         })
         .await
         .map_err(|_ended| FreezeError::Ending)?;

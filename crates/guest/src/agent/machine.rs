@@ -7,6 +7,7 @@ use super::exec::SessionTable;
 use super::freezer::Freezer;
 use super::identity::Applier;
 use super::init::SshServer;
+use super::options::Role;
 use super::places::Places;
 use super::reaper::Reaper;
 use super::shutdown::Orders;
@@ -16,7 +17,7 @@ use super::shutdown::Orders;
 pub(crate) struct Machine {
     pub(crate) places: Places,
     pub(crate) login_user: String,
-    pub(crate) is_init: bool,
+    pub(crate) role: Role,
     pub(crate) reaper: Reaper,
     pub(crate) cgroups: Option<Cgroups>,
     pub(crate) freezer: Freezer,

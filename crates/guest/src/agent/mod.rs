@@ -34,5 +34,5 @@ mod ssh_keys;
 mod start;
 mod users;
 
-pub use options::{Invocation, Options, OptionsError, USAGE};
-pub use start::{AgentError, is_init, run};
+pub use options::{Invocation, Options, OptionsError, Role, USAGE};
+pub use start::{AgentError, run};

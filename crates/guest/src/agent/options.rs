@@ -22,6 +22,22 @@ named agent.0, through vsock, or through a Unix socket:
   --version, --help
 ";
 
+/// What the agent is in its guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Its first process.
+    Init,
+    /// One that something else started.
+    Service,
+}
+
+impl Role {
+    /// By its process id.
+    pub fn of_this_process() -> Role {
+        if std::process::id() == 1 { Role::Init } else { Role::Service }
+    }
+}
+
 /// The whole configuration of the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -93,13 +109,13 @@ pub enum OptionsError {
 
 impl Invocation {
     /// Reads the arguments behind the program's name. The kernel gives process 1 the words of its command line that it
-    /// does not know itself; `is_init` lets those pass.
+    /// does not know itself: those pass.
     ///
     /// # Errors
     /// See [`OptionsError`].
     pub fn parse(
         arguments: impl IntoIterator<Item = OsString>,
-        is_init: bool,
+        role: Role,
     ) -> Result<Invocation, OptionsError> {
         let mut options = Options::default();
         let mut rest = arguments.into_iter();
@@ -119,7 +135,7 @@ impl Invocation {
                 "--workspace" => options.workspace = path(&flag, rest.next())?,
                 "--login-user" => options.login_user = text(&flag, rest.next())?,
                 "--shutdown-command" => options.shutdown_command = Some(path(&flag, rest.next())?),
-                _ if is_init => {}
+                _ if role == Role::Init => {}
                 _ => return Err(OptionsError::Unknown(argument)),
             }
         }
@@ -171,26 +187,29 @@ fn number(flag: &str, value: Option<OsString>) -> Result<u32, OptionsError> {
 mod tests {
     use super::*;
 
-    fn parse(words: &[&str], is_init: bool) -> Result<Invocation, OptionsError> {
-        Invocation::parse(words.iter().map(OsString::from), is_init)
+    fn parse(words: &[&str], role: Role) -> Result<Invocation, OptionsError> {
+        Invocation::parse(words.iter().map(OsString::from), role)
     }
 
     #[test]
     fn without_arguments_the_port_named_agent_0_is_used() {
         let expected = Options { virtio_port: Some("agent.0".into()), ..Options::default() };
-        assert_eq!(parse(&[], false), Ok(Invocation::Run(expected.clone())));
-        assert_eq!(parse(&["--virtio-port", "auto"], false), Ok(Invocation::Run(expected)));
+        assert_eq!(parse(&[], Role::Service), Ok(Invocation::Run(expected.clone())));
+        assert_eq!(parse(&["--virtio-port", "auto"], Role::Service), Ok(Invocation::Run(expected)));
     }
 
     #[test]
     fn an_unknown_word_is_refused_but_by_init() {
-        assert!(matches!(parse(&["splash"], false), Err(OptionsError::Unknown(_))));
-        assert!(matches!(parse(&["splash"], true), Ok(Invocation::Run(_))));
+        assert!(matches!(parse(&["splash"], Role::Service), Err(OptionsError::Unknown(_))));
+        assert!(matches!(parse(&["splash"], Role::Init), Ok(Invocation::Run(_))));
     }
 
     #[test]
     fn a_flag_without_its_value_is_refused() {
-        assert!(matches!(parse(&["--listen-unix"], true), Err(OptionsError::Value { .. })));
-        assert!(matches!(parse(&["--vsock-port", "x"], false), Err(OptionsError::Value { .. })));
+        assert!(matches!(parse(&["--listen-unix"], Role::Init), Err(OptionsError::Value { .. })));
+        assert!(matches!(
+            parse(&["--vsock-port", "x"], Role::Service),
+            Err(OptionsError::Value { .. })
+        ));
     }
 }

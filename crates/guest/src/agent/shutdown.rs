@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::system::RebootCommand;
 use tokio::sync::mpsc;
 
-use super::cgroup::{Cgroup, Event};
+use super::cgroup::Cgroup;
 use super::reaper::Reaper;
 use crate::proto::ShutdownMode;
 
@@ -92,9 +92,9 @@ fn end_processes(guest: Option<&Cgroup>, grace: Duration) {
             }
         }
         guest.thaw()?;
-        if !guest.wait_for(Event::Populated, false, Instant::now() + grace)? {
+        if !guest.wait_empty(Instant::now() + grace)? {
             guest.kill()?;
-            guest.wait_for(Event::Populated, false, Instant::now() + KILL_DEADLINE)?;
+            guest.wait_empty(Instant::now() + KILL_DEADLINE)?;
         }
         std::io::Result::Ok(())
     })();

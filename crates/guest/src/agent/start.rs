@@ -13,7 +13,7 @@ use super::exec::SessionTable;
 use super::freezer::Freezer;
 use super::init::{self, SshServer};
 use super::machine::Machine;
-use super::options::Options;
+use super::options::{Options, Role};
 use super::places::Places;
 use super::reaper::Reaper;
 use super::serve::{listen, serve};
@@ -42,18 +42,13 @@ pub enum AgentError {
     Serve(#[source] tonic::transport::Error),
 }
 
-/// This process is a guest's first.
-pub fn is_init() -> bool {
-    std::process::id() == 1
-}
-
 /// Runs the agent until it is told to end. As init it ends with the machine.
 ///
 /// # Errors
 /// See [`AgentError`].
 pub fn run(options: Options) -> Result<(), AgentError> {
-    let acts_as_init = is_init() && !options.no_init;
-    if acts_as_init {
+    let role = if options.no_init { Role::Service } else { Role::of_this_process() };
+    if role == Role::Init {
         init::prepare();
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -62,32 +57,32 @@ pub fn run(options: Options) -> Result<(), AgentError> {
         .thread_stack_size(BLOCKING_STACK_BYTES)
         .build()
         .map_err(AgentError::Runtime)?;
-    let outcome = runtime.block_on(run_on(options, acts_as_init));
+    let outcome = runtime.block_on(run_on(options, role));
     // What still blocks must not keep a process that is to end.
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
 
-async fn run_on(options: Options, acts_as_init: bool) -> Result<(), AgentError> {
+async fn run_on(options: Options, role: Role) -> Result<(), AgentError> {
     let reaper = Reaper::start().map_err(AgentError::Signals)?;
     let mut signals = Signals::listen().map_err(AgentError::Signals)?;
-    let cgroups = cgroups(acts_as_init);
+    let cgroups = cgroups(role);
     let presence = Presence::default();
     let means = match options.shutdown_command.clone() {
-        _ if acts_as_init => Means::Init,
+        _ if role == Role::Init => Means::Init,
         Some(program) => Means::Command(program),
         None => Means::None,
     };
     let (orders, mut ordered) = Orders::new(&means);
-    let machine = machine(&options, acts_as_init, &reaper, cgroups.clone(), &presence, orders);
+    let machine = machine(&options, role, &reaper, cgroups.clone(), &presence, orders);
 
     let (mut listeners, connections) = listen(&options, &presence);
-    if acts_as_init {
+    if role == Role::Init {
         let guest = cgroups.as_ref().map(|cgroups| cgroups.guest.clone());
         listeners.spawn(start_guest(machine.clone(), guest));
     }
     let serving = serve(machine, connections);
-    let ending = end(&mut ordered, &mut signals, acts_as_init);
+    let ending = end(&mut ordered, &mut signals, role);
     let order = tokio::select! {
         served = serving => return served.map_err(AgentError::Serve),
         order = ending => order,
@@ -106,7 +101,7 @@ async fn run_on(options: Options, acts_as_init: bool) -> Result<(), AgentError> 
 
 fn machine(
     options: &Options,
-    is_init: bool,
+    role: Role,
     reaper: &Reaper,
     cgroups: Option<Cgroups>,
     presence: &Presence,
@@ -119,7 +114,7 @@ fn machine(
         freezer: Freezer::new(guest, presence.clone()),
         places,
         login_user: options.login_user.clone(),
-        is_init,
+        role,
         reaper: reaper.clone(),
         cgroups,
         ssh_server: SshServer::default(),
@@ -128,8 +123,11 @@ fn machine(
     })
 }
 
-fn cgroups(acts_as_init: bool) -> Option<Cgroups> {
-    let made = if acts_as_init { Cgroups::of_init() } else { Cgroups::of_service() };
+fn cgroups(role: Role) -> Option<Cgroups> {
+    let made = match role {
+        Role::Init => Cgroups::of_init(),
+        Role::Service => Cgroups::of_service(),
+    };
     made.inspect_err(|error| tracing::warn!(%error, "no cgroups: nothing can be frozen")).ok()
 }
 
@@ -166,7 +164,7 @@ impl Signals {
 async fn end(
     ordered: &mut mpsc::Receiver<Order>,
     signals: &mut Signals,
-    acts_as_init: bool,
+    role: Role,
 ) -> Option<Order> {
     let mode = tokio::select! {
         order = ordered.recv() => return order,
@@ -174,7 +172,7 @@ async fn end(
         _ = signals.terminate.recv() => ShutdownMode::Reboot,
         _ = signals.power.recv() => ShutdownMode::PowerOff,
     };
-    acts_as_init.then_some(Order { mode, grace: SIGNAL_GRACE })
+    (role == Role::Init).then_some(Order { mode, grace: SIGNAL_GRACE })
 }
 
 /// Ends what this agent started, and leaves nothing behind.

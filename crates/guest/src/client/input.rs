@@ -142,7 +142,8 @@ impl SessionControl {
     /// # Errors
     /// As for every call.
     pub async fn signal(&self, signal: i32, deadline: Duration) -> Result<bool, ClientError> {
-        self.send_signal(signal, false, deadline).await
+        let session_id = self.session_id.clone();
+        self.send_signal(SignalRequest { session_id, signal, whole_tree: false }, deadline).await
     }
 
     /// Kills every process of the session; false when the command had ended.
@@ -150,18 +151,18 @@ impl SessionControl {
     /// # Errors
     /// As for every call. Repeatable.
     pub async fn kill(&self, deadline: Duration) -> Result<bool, ClientError> {
-        self.send_signal(libc::SIGKILL, true, deadline).await
+        let session_id = self.session_id.clone();
+        let signal = libc::SIGKILL;
+        self.send_signal(SignalRequest { session_id, signal, whole_tree: true }, deadline).await
     }
 
     async fn send_signal(
         &self,
-        signal: i32,
-        whole_tree: bool,
+        request: SignalRequest,
         deadline: Duration,
     ) -> Result<bool, ClientError> {
         let call = Call::new("signal", deadline);
         let mut sessions = self.client.sessions(&call).await?;
-        let request = SignalRequest { session_id: self.session_id.clone(), signal, whole_tree };
         Ok(call.answer(sessions.signal(request)).await?.into_inner().delivered)
     }
 

@@ -51,8 +51,15 @@ impl Presence {
         self.status.send_modify(|status| status.sessions += 1);
     }
 
-    fn set_connected(&self, is_connected: bool) {
-        self.status.send_modify(|status| status.is_connected = is_connected);
+    fn note_connection(&self) {
+        self.status.send_modify(|status| {
+            status.sessions += 1;
+            status.is_connected = true;
+        });
+    }
+
+    fn note_loss(&self) {
+        self.status.send_modify(|status| status.is_connected = false);
     }
 }
 
@@ -91,7 +98,7 @@ where
     if let Some(session) = link.current() {
         session.end(End::LinkLost);
     }
-    presence.set_connected(false);
+    presence.note_loss();
     outcome
 }
 
@@ -135,8 +142,7 @@ fn on_hello(
     match sessions.try_send(stream) {
         Ok(()) => {
             link.send_control(Frame::bare(Kind::HelloAck, frame.nonce));
-            presence.note_session();
-            presence.set_connected(true);
+            presence.note_connection();
         }
         // The stream that comes back closes its session as it is dropped: the host is told.
         Err(error) => tracing::warn!(%error, "no room for another channel session"),

@@ -3,7 +3,9 @@
 mod control;
 mod exec;
 mod files;
+mod footprint;
 mod freeze;
 mod reattach;
 mod support;
 mod terminal;
+mod vsock;

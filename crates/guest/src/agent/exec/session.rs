@@ -67,7 +67,7 @@ impl Session {
     pub(super) fn new(parts: Parts) -> Session {
         let policy = parts.request.output_policy();
         let mut state = State {
-            stdin: StdinQueue::new(parts.request.stdin),
+            stdin: if parts.request.stdin { StdinQueue::open() } else { StdinQueue::none() },
             stdout: OutputBuffer::new(policy),
             stderr: OutputBuffer::new(policy),
             ended: None,

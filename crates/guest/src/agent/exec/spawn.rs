@@ -110,7 +110,7 @@ pub(super) fn spawn(
     let mut command = prepare(request, &user);
     let streams = match request.terminal {
         Some(size) => open_terminal(&mut command, size, &user),
-        None => open_pipes(&mut command, request.stdin),
+        None => open_pipes(&mut command, request),
     }
     .map_err(StartError::Resources)?;
     let procs = cgroup.map(Cgroup::open_procs).transpose().map_err(StartError::Resources)?;
@@ -150,8 +150,8 @@ fn prepare(request: &StartRequest, user: &User) -> Command {
     command
 }
 
-fn open_pipes(command: &mut Command, has_stdin: bool) -> io::Result<Streams> {
-    let stdin = if has_stdin {
+fn open_pipes(command: &mut Command, request: &StartRequest) -> io::Result<Streams> {
+    let stdin = if request.stdin {
         let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC)?;
         command.stdin(theirs);
         Some(Nonblocking::new(ours)?)

@@ -44,8 +44,17 @@ pub(super) enum Next {
 }
 
 impl StdinQueue {
-    pub(super) fn new(is_wanted: bool) -> StdinQueue {
-        let state = if is_wanted { State::Open } else { State::None };
+    /// Of a command that is given input.
+    pub(super) fn open() -> StdinQueue {
+        StdinQueue::new(State::Open)
+    }
+
+    /// Of one that is not.
+    pub(super) fn none() -> StdinQueue {
+        StdinQueue::new(State::None)
+    }
+
+    fn new(state: State) -> StdinQueue {
         StdinQueue { state, accepted: 0, bytes: VecDeque::new() }
     }
 
@@ -122,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_repeated_write_is_taken_once() {
-        let mut queue = StdinQueue::new(true);
+        let mut queue = StdinQueue::open();
         assert_eq!(queue.offer(0, b"hello"), Ok(true));
         assert_eq!(queue.offer(0, b"hello"), Ok(true));
         assert_eq!(queue.offer(3, b"lo wor"), Ok(true));
@@ -133,14 +142,14 @@ mod tests {
 
     #[test]
     fn a_gap_is_refused() {
-        let mut queue = StdinQueue::new(true);
+        let mut queue = StdinQueue::open();
         assert_eq!(queue.offer(1, b"x"), Err(WriteError::Gap { accepted: 0, offset: 1 }));
         assert_eq!(queue.close(1), Err(WriteError::Gap { accepted: 0, offset: 1 }));
     }
 
     #[test]
     fn a_full_queue_takes_no_more_than_its_bound_promise_p10() {
-        let mut queue = StdinQueue::new(true);
+        let mut queue = StdinQueue::open();
         let data = vec![1; limits::STDIN_BYTES + 5];
         assert_eq!(queue.offer(0, &data), Ok(false));
         assert_eq!(queue.accepted(), limits::STDIN_BYTES as u64);
@@ -151,7 +160,7 @@ mod tests {
 
     #[test]
     fn it_closes_after_what_was_written() {
-        let mut queue = StdinQueue::new(true);
+        let mut queue = StdinQueue::open();
         assert_eq!(queue.offer(0, b"x"), Ok(true));
         assert_eq!(queue.close(1), Ok(()));
         assert_eq!(queue.offer(1, b"y"), Err(WriteError::Closed));
@@ -162,7 +171,7 @@ mod tests {
 
     #[test]
     fn without_stdin_there_is_nothing_to_write_to() {
-        let mut queue = StdinQueue::new(false);
+        let mut queue = StdinQueue::none();
         assert_eq!(queue.offer(0, b"x"), Err(WriteError::None));
         assert_eq!(queue.next(), Next::Stop);
     }

@@ -38,8 +38,7 @@ fn value<'a>(command_line: &'a str, key: &str) -> Option<&'a str> {
     command_line
         .split_ascii_whitespace()
         .filter_map(|word| word.split_once('='))
-        .filter(|(name, _)| *name == key)
-        .next_back()
+        .rfind(|(name, _)| *name == key)
         .map(|(_, value)| value)
 }
 

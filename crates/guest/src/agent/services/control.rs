@@ -12,6 +12,7 @@ use crate::agent::freezer::FreezeError;
 use crate::agent::identity::IdentityError;
 use crate::agent::info;
 use crate::agent::machine::Machine;
+use crate::agent::options::Role;
 use crate::agent::renew::renew;
 use crate::agent::shutdown::Order;
 use crate::limits;
@@ -144,7 +145,7 @@ async fn to_the_end<T: Send + 'static>(
 
 fn capabilities(machine: &Machine) -> Vec<String> {
     let all = [
-        ("init", machine.is_init),
+        ("init", machine.role == Role::Init),
         ("freeze", machine.freezer.is_possible()),
         ("tty", true),
         ("sshd", crate::agent::ssh_keys::missing(&machine.places).is_none()),

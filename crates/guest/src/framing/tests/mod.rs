@@ -1,6 +1,7 @@
 //! Frames and sessions under everything that a port does to them.
 
 mod frames;
+mod golden;
 mod sessions;
 
 use bytes::{Bytes, BytesMut};
