@@ -22,6 +22,7 @@ mod object_store;
 mod operation;
 mod output;
 mod progress;
+mod qemu;
 mod run;
 pub mod setup;
 mod snapshot;

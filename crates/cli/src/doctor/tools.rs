@@ -1,14 +1,8 @@
 //! The programs that machines and images need.
 
 use super::{check::Check, kernel::has_hardware_kvm};
-use crate::tool::{Tool, find_program};
+use crate::{qemu::QemuVersion, tool::find_program};
 
-/// From this version on, QEMU boots an uncompressed kernel on microvm unreliably.
-const UNRELIABLE_QEMU: u32 = 10;
-/// The first with all that snapshots need.
-const OLDEST_QEMU: u32 = 7;
-
-const QEMU: &str = "qemu-system-x86_64";
 const IMAGE_TOOLS: [(&str, &str); 4] = [
     ("mmdebstrap", "mmdebstrap"),
     ("mke2fs", "e2fsprogs"),
@@ -22,26 +16,23 @@ pub(super) fn checks() -> Vec<Check> {
 }
 
 fn qemu() -> Check {
-    match Tool::new(QEMU, "qemu-system-x86").argument("--version").run() {
-        Ok(output) => judge_qemu(&output),
+    match QemuVersion::installed() {
+        Ok(version) => judge_qemu(version),
         Err(error) => Check::missing("qemu", error.to_string(), "apt-get install qemu-system-x86"),
     }
 }
 
-fn judge_qemu(output: &str) -> Check {
-    let version = output.split_whitespace().skip_while(|word| *word != "version").nth(1);
-    let version = version.unwrap_or("of an unknown version").to_owned();
-    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    match major {
-        Some(major) if major >= UNRELIABLE_QEMU => Check::limited(
+fn judge_qemu(version: QemuVersion) -> Check {
+    if !version.is_known_to_work() {
+        Check::missing("qemu", version.text, "install QEMU 7 or later")
+    } else if version.boots_uncompressed_kernels() {
+        Check::good("qemu", version.text)
+    } else {
+        Check::limited(
             "qemu",
-            format!("{version}: starts some uncompressed kernels unreliably"),
+            format!("{}: images get compressed kernels, which boot more slowly", version.text),
             "prefer the QEMU of Debian 12 (7.2)",
-        ),
-        Some(major) if major >= OLDEST_QEMU => Check::good("qemu", version),
-        Some(_) | None => {
-            Check::missing("qemu", version, format!("install QEMU {OLDEST_QEMU} or later"))
-        }
+        )
     }
 }
 
@@ -98,7 +89,7 @@ mod tests {
             ("something else", Status::Missing),
         ];
         for (output, status) in table {
-            assert_eq!(judge_qemu(output).status, status, "{output}");
+            assert_eq!(judge_qemu(QemuVersion::parse(output)).status, status, "{output}");
         }
     }
 }

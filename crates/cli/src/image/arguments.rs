@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     build::{ImageRequest, Rebuild},
+    description::KernelFormat,
     name::ImageName,
     profile::Profile,
 };
@@ -56,6 +57,9 @@ pub struct BuildArguments {
     /// The size of the root file system [default: 1G, minimal 256M]; a machine's disk may be larger.
     #[arg(long)]
     pub size: Option<ByteSize>,
+    /// The form of the kernel [default: vmlinux, or bzimage where this host's QEMU is 10 or later].
+    #[arg(long, value_enum)]
+    pub kernel_format: Option<KernelFormat>,
     /// A Debian package to add; may be repeated.
     #[arg(long = "package", value_name = "PACKAGE")]
     pub packages: Vec<String>,
@@ -74,6 +78,7 @@ impl From<BuildArguments> for ImageRequest {
             profile: arguments.profile,
             agent: arguments.agent,
             size: arguments.size,
+            kernel_format: arguments.kernel_format,
             packages: arguments.packages,
             suite: arguments.suite,
             rebuild: if arguments.if_changed { Rebuild::IfChanged } else { Rebuild::Always },

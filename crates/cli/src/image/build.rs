@@ -16,6 +16,7 @@ use super::{
     guest_files::guest_files,
     initramfs::INIT_TEMPLATE,
     kernel::KernelPackage,
+    modules::GUEST_DRIVERS,
     name::ImageName,
     profile::Profile,
     root_image::RootImage,
@@ -23,7 +24,10 @@ use super::{
     store::ImageStore,
     tree::furnish,
 };
-use crate::byte_size::ByteSize;
+use crate::{byte_size::ByteSize, qemu::QemuVersion};
+
+/// Raise it when the steps below change what an image holds.
+const RECIPE: u32 = 1;
 
 const KERNEL: &str = "kernel";
 const INITRD: &str = "initrd";
@@ -40,6 +44,8 @@ pub struct ImageRequest {
     pub agent: Option<PathBuf>,
     /// The size of the root file system; else the profile's.
     pub size: Option<ByteSize>,
+    /// The form of the kernel; else what this host's QEMU boots best.
+    pub kernel_format: Option<KernelFormat>,
     /// Packages beside the profile's.
     pub packages: Vec<String>,
     /// The release of Debian; else the host's.
@@ -64,6 +70,7 @@ struct Recipe {
     profile: Profile,
     agent: Agent,
     size: ByteSize,
+    kernel_format: KernelFormat,
     packages: Vec<String>,
     suite: String,
 }
@@ -114,6 +121,14 @@ fn existing(store: &ImageStore, name: &ImageName) -> Result<Option<ImageDescript
     }
 }
 
+/// Uncompressed, unless this host has a QEMU that does not boot that every time.
+fn fitting_kernel_format() -> KernelFormat {
+    match QemuVersion::installed() {
+        Ok(version) if !version.boots_uncompressed_kernels() => KernelFormat::BzImage,
+        Ok(_) | Err(_) => KernelFormat::Vmlinux,
+    }
+}
+
 impl Recipe {
     fn new(request: ImageRequest) -> Result<Self, ImageError> {
         let suite = match request.suite {
@@ -130,6 +145,7 @@ impl Recipe {
             profile: request.profile,
             agent: Agent::find(request.agent.as_deref())?,
             size: request.size.unwrap_or(request.profile.root_size()),
+            kernel_format: request.kernel_format.unwrap_or_else(fitting_kernel_format),
             packages,
             suite,
         })
@@ -139,7 +155,11 @@ impl Recipe {
     fn content_key(&self) -> String {
         let version = env!("CARGO_PKG_VERSION");
         let files = format!("{:?}", guest_files(self.profile));
-        let form = format!("{VERSION} {:?} {:?}", self.profile, self.size);
+        let form = format!(
+            "{VERSION} {RECIPE} {:?} {:?} {:?}",
+            self.profile, self.size, self.kernel_format
+        );
+        let drivers = GUEST_DRIVERS.join(",");
         let agent = sha256(&self.agent.content);
         let packages = self.packages.join(",");
         key([
@@ -149,6 +169,7 @@ impl Recipe {
             &packages,
             &agent,
             &files,
+            &drivers,
             INIT_TEMPLATE,
             BOOT_PACKAGES_HOOK,
         ])
@@ -198,7 +219,7 @@ impl Recipe {
         image: &Path,
     ) -> Result<Built, ImageError> {
         let package = KernelPackage::open(&bootstrapped.boot)?;
-        let kernel_format = package.write_kernel(&image.join(KERNEL))?;
+        let kernel_format = package.write_kernel(&image.join(KERNEL), self.kernel_format)?;
         package.write_initramfs(&image.join(INITRD))?;
         if self.profile == Profile::Default {
             package.install_modules(&bootstrapped.tree)?;
@@ -249,6 +270,7 @@ mod tests {
             profile: Profile::Minimal,
             agent: Agent { content: b"agent".to_vec() },
             size: ByteSize::from_mib(256),
+            kernel_format: KernelFormat::Vmlinux,
             packages: vec!["bash".to_owned()],
             suite: "bookworm".to_owned(),
         }
@@ -263,6 +285,7 @@ mod tests {
             Recipe { profile: Profile::Default, ..recipe() },
             Recipe { agent: Agent { content: b"newer".to_vec() }, ..recipe() },
             Recipe { size: ByteSize::from_mib(512), ..recipe() },
+            Recipe { kernel_format: KernelFormat::BzImage, ..recipe() },
             Recipe { packages: vec!["zsh".to_owned()], ..recipe() },
             Recipe { suite: "trixie".to_owned(), ..recipe() },
         ];

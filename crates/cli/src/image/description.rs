@@ -1,5 +1,6 @@
 //! `image.json`: what an image is made of, and the digests that every user of its files verifies.
 
+use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -63,8 +64,9 @@ pub struct KernelFile {
 }
 
 /// The two forms of a kernel that a VMM boots directly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
 pub enum KernelFormat {
     /// An ELF file with a PVH entry. Boots fastest; the only form that Firecracker takes.
     Vmlinux,

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
@@ -55,6 +56,7 @@ impl KernelPackage {
         let [version] = versions.as_slice() else {
             return Err(ImageError::NoKernel { path: boot });
         };
+        merge_usr(directory)?;
         let package = Self { directory: directory.to_owned(), version: version.clone() };
         Tool::new("depmod", "kmod")
             .argument("--basedir")
@@ -70,12 +72,19 @@ impl KernelPackage {
         &self.version
     }
 
-    /// Writes the kernel to `path`, uncompressed where that can be done.
-    pub(crate) fn write_kernel(&self, path: &Path) -> Result<KernelFormat, ImageError> {
+    /// Writes the kernel to `path`, uncompressed where that is wanted and can be done.
+    pub(crate) fn write_kernel(
+        &self,
+        path: &Path,
+        wanted: KernelFormat,
+    ) -> Result<KernelFormat, ImageError> {
         let source = self.directory.join("boot").join([KERNEL_PREFIX, &self.version].concat());
         let image = fs::read(&source).map_err(at("read", &source))?;
-        let extracted = vmlinux::extract(&image)
-            .map_err(|error| ImageError::Kernel { path: source, source: error })?;
+        let extracted = match wanted {
+            KernelFormat::BzImage => None,
+            KernelFormat::Vmlinux => vmlinux::extract(&image)
+                .map_err(|error| ImageError::Kernel { path: source, source: error })?,
+        };
         let (kernel, format) = match extracted {
             Some(kernel) => (kernel, KernelFormat::Vmlinux),
             None => (image, KernelFormat::BzImage),
@@ -97,8 +106,6 @@ impl KernelPackage {
         let drivers = order.iter().map(|module| read_module(&modules.join(module)));
         let drivers = drivers.collect::<Result<Vec<_>, _>>()?;
         let busybox = self.directory.join("bin/busybox");
-        let busybox =
-            if busybox.exists() { busybox } else { self.directory.join("usr/bin/busybox") };
         let busybox = fs::read(&busybox).map_err(at("read", busybox))?;
         fs::write(path, initramfs::archive(&busybox, &drivers)).map_err(at("write", path))
     }
@@ -136,13 +143,19 @@ impl KernelPackage {
     }
 
     fn modules(&self) -> PathBuf {
-        let path = self.directory.join(MODULES).join(&self.version);
-        if path.is_dir() {
-            path
-        } else {
-            self.directory.join("usr").join(MODULES).join(&self.version)
+        self.directory.join(MODULES).join(&self.version)
+    }
+}
+
+/// Debian 13 packages unpack below `usr` alone; older ones below the root. Here both are found below the root.
+fn merge_usr(directory: &Path) -> Result<(), ImageError> {
+    for name in ["bin", "lib"] {
+        let (link, target) = (directory.join(name), Path::new("usr").join(name));
+        if !link.exists() && directory.join(&target).is_dir() {
+            symlink(target, &link).map_err(at("link", &link))?;
         }
     }
+    Ok(())
 }
 
 /// Reads a module, uncompressed: the initramfs's busybox need not know how Debian compresses.

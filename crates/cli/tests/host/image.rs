@@ -28,6 +28,7 @@ fn request(agent: &Path) -> Result<ImageRequest, Box<dyn std::error::Error>> {
         profile: Profile::Minimal,
         agent: Some(agent.to_owned()),
         size: None,
+        kernel_format: Some(KernelFormat::Vmlinux),
         packages: vec![],
         suite: None,
         rebuild: Rebuild::IfChanged,
