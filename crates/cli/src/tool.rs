@@ -73,6 +73,7 @@ pub enum ToolError {
 #[derive(Debug)]
 pub(crate) struct Tool {
     program: &'static str,
+    name: &'static str,
     package: &'static str,
     arguments: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
@@ -84,11 +85,18 @@ impl Tool {
     pub(crate) fn new(program: &'static str, package: &'static str) -> Self {
         Self {
             program,
+            name: program,
             package,
             arguments: Vec::new(),
             environment: Vec::new(),
             deadline: Duration::from_secs(60),
         }
+    }
+
+    /// Errors call it `name`: for a program that only starts the one that counts.
+    pub(crate) fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
     }
 
     /// Adds one argument.
@@ -126,7 +134,7 @@ impl Tool {
 
     /// Runs the tool, hands every line of its standard error to `tell`, and answers its standard output.
     pub(crate) fn run_telling(self, mut tell: impl FnMut(&str)) -> Result<String, ToolError> {
-        let program = self.program;
+        let program = self.name;
         let failed = |source| ToolError::Run { program, source };
         let mut child = self.spawn()?;
         let ended = Instant::now() + self.deadline;
@@ -172,7 +180,7 @@ impl Tool {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|source| ToolError::Run { program: self.program, source })
+            .map_err(|source| ToolError::Run { program: self.name, source })
     }
 }
 

@@ -1,14 +1,7 @@
 //! The programs that machines and images need.
 
 use super::{check::Check, kernel::has_hardware_kvm};
-use crate::{qemu::QemuVersion, tool::find_program};
-
-const IMAGE_TOOLS: [(&str, &str); 4] = [
-    ("mmdebstrap", "mmdebstrap"),
-    ("mke2fs", "e2fsprogs"),
-    ("depmod", "kmod"),
-    ("dpkg-deb", "dpkg"),
-];
+use crate::{image, qemu::QemuVersion, tool::find_program};
 
 /// Every check of programs.
 pub(super) fn checks() -> Vec<Check> {
@@ -61,7 +54,7 @@ fn nft() -> Check {
 
 fn image_tools() -> Check {
     let missing: Vec<_> =
-        IMAGE_TOOLS.iter().filter(|(program, _)| find_program(program).is_none()).collect();
+        image::TOOLS.iter().filter(|(program, _)| find_program(program).is_none()).collect();
     if missing.is_empty() {
         return Check::good("image tools", "mmdebstrap and the rest");
     }

@@ -1,7 +1,8 @@
 //! Debian's packages, by mmdebstrap and the host's own apt configuration: the tree of the root file system, and beside it the
 //! packages that only the boot needs (kernel and busybox), unpacked without their maintainer scripts.
 //!
-//! mmdebstrap runs in a mount namespace of its own, so that whatever happens nothing stays mounted in the tree.
+//! mmdebstrap runs in mount and process namespaces of its own and dies with this process, so that whatever happens nothing stays
+//! mounted in the tree and nobody goes on writing to it.
 
 use std::{
     fs,
@@ -106,8 +107,12 @@ pub(crate) fn bootstrap(
     let setup_hook = write_script(scratch, "setup-hook", SETUP_HOOK)?;
     let boot_hook = write_script(scratch, "boot-packages-hook", BOOT_PACKAGES_HOOK)?;
 
-    let mut tool = Tool::new("unshare", "util-linux")
-        .arguments(["--mount", "--propagation", "private", "mmdebstrap"])
+    let mut tool = Tool::new("setpriv", "util-linux")
+        .named("mmdebstrap")
+        .arguments(["--pdeathsig", "KILL"])
+        .arguments(["unshare", "--mount", "--propagation", "private"])
+        .arguments(["--pid", "--fork", "--kill-child=KILL", "--mount-proc"])
+        .argument("mmdebstrap")
         .arguments(["--mode=root", "--format=directory", "--skip=output/dev"])
         .argument(format!("--variant={}", request.profile.installation().variant()))
         .argument(format!("--include={}", request.packages.join(",")))

@@ -12,7 +12,7 @@ use super::{
     bootstrap::{BOOT_PACKAGES_HOOK, Bootstrapped, Request, bootstrap, host_suite},
     description::{ImageDescription, ImageFile, KernelFile, KernelFormat, VERSION},
     digest::{FileDigest, key, sha256},
-    error::{ImageError, at},
+    error::{ImageError, at, doing},
     guest_files::guest_files,
     initramfs::INIT_TEMPLATE,
     kernel::KernelPackage,
@@ -24,7 +24,19 @@ use super::{
     store::ImageStore,
     tree::furnish,
 };
-use crate::{byte_size::ByteSize, qemu::QemuVersion};
+use crate::{
+    byte_size::ByteSize,
+    qemu::QemuVersion,
+    tool::{ToolError, find_program},
+};
+
+/// The programs that a build calls, and the Debian packages that have them.
+pub(crate) const TOOLS: [(&str, &str); 4] = [
+    ("mmdebstrap", "mmdebstrap"),
+    ("mke2fs", "e2fsprogs"),
+    ("depmod", "kmod"),
+    ("dpkg-deb", "dpkg"),
+];
 
 /// Raise it when the steps below change what an image holds.
 const RECIPE: u32 = 1;
@@ -99,14 +111,20 @@ pub fn build(store: &ImageStore, request: ImageRequest) -> Result<ImageDescripti
     if !rustix::process::geteuid().is_root() {
         return Err(ImageError::NotRoot);
     }
+    if let Some((program, package)) =
+        TOOLS.iter().find(|(program, _)| find_program(program).is_none())
+    {
+        return Err(doing("build an image")(ToolError::Missing { program, package }));
+    }
     let scratch = store.scratch()?;
     // Another process may have built it while this one waited for the scratch.
     let image = match existing(store, &recipe.name)?.filter(is_current) {
-        Some(image) if rebuild == Rebuild::IfChanged => image,
-        _ => recipe.build(store, scratch.path(), content_key)?,
+        Some(image) if rebuild == Rebuild::IfChanged => Ok(image),
+        _ => recipe.build(store, scratch.path(), content_key),
     };
-    scratch.remove()?;
-    Ok(image)
+    let removed = scratch.remove();
+    // Why a build failed says more than why its scratch could not be removed; the next build removes that.
+    image.and_then(|image| removed.map(|()| image))
 }
 
 fn existing(store: &ImageStore, name: &ImageName) -> Result<Option<ImageDescription>, ImageError> {

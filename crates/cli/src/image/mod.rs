@@ -31,6 +31,7 @@ mod store;
 mod tree;
 mod vmlinux;
 
+pub(crate) use self::build::TOOLS;
 pub use self::{
     arguments::{BuildArguments, ImageArguments, ImageCommand},
     build::{ImageRequest, Rebuild, build},

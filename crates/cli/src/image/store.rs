@@ -103,8 +103,9 @@ impl ImageStore {
         }
         let scratch = self.scratch()?;
         let path = self.path(name);
-        fs::rename(&path, scratch.path().join("deleted")).map_err(at("remove", &path))?;
-        scratch.remove()
+        let moved = fs::rename(&path, scratch.path().join("deleted"));
+        let removed = scratch.remove();
+        moved.map_err(at("remove", &path)).and(removed)
     }
 
     /// Waits until no other build uses the store, and makes an empty directory to build in.
