@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{
-    build::{ImageRequest, Rebuild},
     description::KernelFormat,
     name::ImageName,
     profile::Profile,
+    recipe::{ImageRequest, Rebuild},
 };
 use crate::byte_size::ByteSize;
 

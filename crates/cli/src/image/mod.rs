@@ -23,8 +23,10 @@ mod lz4;
 mod modules;
 mod name;
 mod profile;
+mod recipe;
 mod report;
 mod root_image;
+mod scratch;
 mod sources;
 mod steps;
 mod store;
@@ -34,11 +36,12 @@ mod vmlinux;
 pub(crate) use self::build::TOOLS;
 pub use self::{
     arguments::{BuildArguments, ImageArguments, ImageCommand},
-    build::{ImageRequest, Rebuild, build},
+    build::build,
     description::{ImageDescription, ImageFile, KernelFile, KernelFormat},
     error::ImageError,
     name::{ImageName, InvalidImageName},
     profile::Profile,
+    recipe::{ImageRequest, Rebuild},
     report::run,
     store::ImageStore,
 };

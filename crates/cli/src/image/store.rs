@@ -11,12 +11,10 @@ use std::{
     io::{self, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
 };
 
 use rustix::{
-    fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with},
+    fs::{CWD, RenameFlags, renameat_with},
     io::Errno,
 };
 use serde::Deserialize;
@@ -25,25 +23,15 @@ use super::{
     description::{ImageDescription, VERSION},
     error::{ImageError, at},
     name::ImageName,
+    scratch::Scratch,
 };
 
 const DESCRIPTION_FILE: &str = "image.json";
-const SCRATCH: &str = ".scratch";
-const LOCK_DEADLINE: Duration = Duration::from_secs(900);
-const LOCK_POLL: Duration = Duration::from_millis(100);
 
 /// A directory of images.
 #[derive(Debug, Clone)]
 pub struct ImageStore {
     directory: PathBuf,
-}
-
-/// The right to build in the store, and a directory to build in. Both end with it; a scratch directory that a crash left
-/// is removed when the next one is made.
-#[derive(Debug)]
-pub(crate) struct Scratch {
-    directory: PathBuf,
-    _lock: File,
 }
 
 impl ImageStore {
@@ -110,14 +98,7 @@ impl ImageStore {
 
     /// Waits until no other build uses the store, and makes an empty directory to build in.
     pub(crate) fn scratch(&self) -> Result<Scratch, ImageError> {
-        fs::create_dir_all(&self.directory).map_err(at("make", &self.directory))?;
-        let lock = self.lock()?;
-        let directory = self.directory.join(SCRATCH);
-        remove_all(&directory)?;
-        fs::create_dir(&directory).map_err(at("make", &directory))?;
-        let permissions = fs::Permissions::from_mode(0o700);
-        fs::set_permissions(&directory, permissions).map_err(at("protect", &directory))?;
-        Ok(Scratch { directory, _lock: lock })
+        Scratch::new(&self.directory)
     }
 
     /// Makes `built`, a directory within the scratch, the image of this description; an older image of the name is replaced at once.
@@ -141,39 +122,6 @@ impl ImageStore {
             Err(error) => return Err(at("publish", &target)(error)),
         }
         sync(&self.directory)
-    }
-
-    fn lock(&self) -> Result<File, ImageError> {
-        let path = self.directory.join(".lock");
-        let lock = File::create(&path).map_err(at("make", &path))?;
-        let started = Instant::now();
-        loop {
-            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(lock),
-                Err(Errno::WOULDBLOCK) if started.elapsed() < LOCK_DEADLINE => {
-                    thread::sleep(LOCK_POLL)
-                }
-                Err(Errno::WOULDBLOCK) => {
-                    return Err(ImageError::Busy {
-                        directory: self.directory.clone(),
-                        seconds: LOCK_DEADLINE.as_secs(),
-                    });
-                }
-                Err(error) => return Err(at("lock", &path)(error)),
-            }
-        }
-    }
-}
-
-impl Scratch {
-    /// The directory.
-    pub(crate) fn path(&self) -> &Path {
-        &self.directory
-    }
-
-    /// Removes the directory with everything in it.
-    pub(crate) fn remove(self) -> Result<(), ImageError> {
-        remove_all(&self.directory)
     }
 }
 
@@ -211,14 +159,6 @@ fn sync(path: &Path) -> Result<(), ImageError> {
     File::open(path).and_then(|file| file.sync_all()).map_err(at("sync", path))
 }
 
-fn remove_all(directory: &Path) -> Result<(), ImageError> {
-    match fs::remove_dir_all(directory) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(at("remove", directory)(error)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,7 +187,7 @@ mod tests {
         assert_eq!(store.list()?, [serde_json::from_str(GOLDEN)?]);
         let kernel = store.path(&name).join("kernel");
         assert_eq!(fs::metadata(kernel)?.permissions().mode() & 0o777, 0o444);
-        assert!(!directory.path().join(SCRATCH).exists());
+        assert!(!directory.path().join(".scratch").exists());
         Ok(())
     }
 
@@ -270,18 +210,6 @@ mod tests {
         store.delete(&name)?;
         assert_eq!(store.list()?, []);
         assert!(matches!(store.delete(&name), Err(ImageError::NotFound { .. })));
-        Ok(())
-    }
-
-    #[test]
-    fn what_a_crashed_build_left_is_removed_by_the_next() -> Outcome {
-        let directory = tempfile::tempdir()?;
-        let store = ImageStore::new(directory.path());
-        let scratch = store.scratch()?;
-        fs::write(scratch.path().join("half"), "written")?;
-        drop(scratch);
-        let next = store.scratch()?;
-        assert_eq!(fs::read_dir(next.path())?.count(), 0);
         Ok(())
     }
 
