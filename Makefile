@@ -8,7 +8,7 @@ agent := $(target_dir)/lib/computer/computer-agent
 agent_flags := -C target-feature=+crt-static -C strip=symbols
 
 .DEFAULT_GOAL := help
-.PHONY: help install-tools build agent
+.PHONY: help install-tools build agent test demo bench
 
 ## help: what can be made
 help:
@@ -26,3 +26,25 @@ build: agent
 agent:
 	$(CARGO) rustc --locked --package guest --bin computer-agent -- $(agent_flags)
 	@install -D --mode 0755 $(target_dir)/debug/computer-agent $(agent)
+
+## demo: a computer's whole life, on two hosts and an object store (root, under ten minutes)
+demo:
+	@scripts/as-root.sh demo
+	@scripts/install.sh --build
+	@$(MAKE) --no-print-directory build
+	@$(CARGO) build --locked --package harness --bin demo
+	@$(target_dir)/debug/demo
+
+## test: everything, in real machines where this one can run them
+test:
+	@scripts/install.sh --build
+	@$(MAKE) --no-print-directory build
+	@CARGO="$(CARGO)" scripts/test.sh
+
+## bench: the figures of the README into target/bench; ONLY=name,... for some of them
+bench:
+	@scripts/as-root.sh bench
+	@scripts/install.sh --build
+	@$(MAKE) --no-print-directory build
+	@$(CARGO) build --locked --package harness --bin bench
+	@$(target_dir)/debug/bench $(if $(ONLY),--only $(ONLY))

@@ -7,7 +7,6 @@ use engine::layout::Layout;
 use engine::port::{DiskSource, Fault, Files, PortError};
 use engine::record::ArtifactSum;
 
-use super::content::Content;
 use super::disk::{Entry, Inode};
 use super::life::Life;
 use super::world::State;

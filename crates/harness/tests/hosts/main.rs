@@ -1,0 +1,9 @@
+//! Real daemons and real guests, end to end. Every test ends with an audit: nothing of its hosts is left on this machine.
+
+mod deaths;
+mod exec;
+mod hostile;
+mod life;
+mod snapshots;
+mod support;
+mod transfers;
