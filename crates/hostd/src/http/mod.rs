@@ -2,7 +2,7 @@
 //!
 //! - [`router`]: every endpoint of the contract's table at its handler; [`serve`]: the listeners; `auth`: the token.
 //! - `decode` reads requests, `mutate` runs them, `encode` makes answers of records, `error` of everything else.
-//! - One file per resource: `machines`, `snapshots`, `transfer` (upload and restore), `bytes`, `exec`, `operations`, `host`.
+//! - One file per resource: `machines`, `snapshots`, `transfer` (upload and restore), `bytes`, `exec`, `operations`, `storage`, `host`.
 
 mod answer;
 mod api;
@@ -21,6 +21,9 @@ mod range;
 pub mod router;
 pub mod serve;
 mod snapshots;
+mod storage;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 pub use api::Api;

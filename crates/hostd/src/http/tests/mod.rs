@@ -1,0 +1,8 @@
+//! The API in process, over a real store and ports that do nothing.
+
+mod artifacts;
+mod errors;
+mod idempotency;
+mod listeners;
+mod machines;
+mod stub;
