@@ -96,11 +96,15 @@ impl ClientError {
         }
     }
 
-    /// Tells a broken channel from an answer. An agent answers neither `Unavailable` nor `Unknown`, which tonic makes
-    /// of a connection's end, nor `Cancelled` unless the stream was reset under it.
+    /// Tells a broken channel from an answer: tonic makes a status of a connection's end too, with its cause as the
+    /// source, or as one of three codes that an agent answers with only when a stream was reset under it.
     pub(super) fn from_status(operation: &'static str, status: tonic::Status) -> ClientError {
+        use tonic::Code::{Cancelled, Unavailable, Unknown};
+        if std::error::Error::source(&status).is_some() {
+            return ClientError::Broken { operation, source: Box::new(status) };
+        }
         match status.code() {
-            tonic::Code::Unavailable | tonic::Code::Unknown | tonic::Code::Cancelled => {
+            Unavailable | Unknown | Cancelled => {
                 ClientError::Broken { operation, source: Box::new(status) }
             }
             code => ClientError::Refused { operation, code, message: shortened(status.message()) },

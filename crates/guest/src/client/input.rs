@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes};
 
 use super::core::{Call, Client};
 use super::error::ClientError;
-use super::session::retry;
+use super::session::{pause, retry};
 use crate::limits;
 use crate::proto::{
     CloseStdinRequest, RemoveRequest, ResizeRequest, SessionExit, SignalRequest, TerminalSize,
@@ -116,6 +116,9 @@ impl SessionInput {
             })?;
         self.unconfirmed.advance(taken);
         self.offset = response.accepted_offset;
+        if taken == 0 {
+            pause(call).await?;
+        }
         Ok(Stdin::Open)
     }
 }
@@ -195,6 +198,7 @@ impl SessionControl {
                     if let Some(exit) = response.into_inner().exit {
                         return Ok(exit);
                     }
+                    pause(&call).await?;
                 }
                 Err(error) => retry(error, &call).await?,
             }

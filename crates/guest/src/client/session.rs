@@ -22,7 +22,7 @@ use crate::proto::{
 /// How much is received before it is acknowledged.
 const ACKNOWLEDGE_BYTES: u64 = 64 * 1024;
 
-/// Between two attempts to attach over a channel that is broken.
+/// Between two attempts of one call.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What a command does.
@@ -104,6 +104,17 @@ impl Client {
             has_exited: false,
         }
     }
+}
+
+/// Before a call is made again that had an answer, but not the wanted one: an agent waits before it answers so, and one
+/// that does not shall not keep this host busy.
+pub(super) async fn pause(call: &Call) -> Result<(), ClientError> {
+    let next = Instant::now() + RETRY_INTERVAL;
+    if next >= call.at() {
+        return Err(call.missed());
+    }
+    sleep_until(next).await;
+    Ok(())
 }
 
 /// Waits before the next attempt, or gives the error back when there is none.

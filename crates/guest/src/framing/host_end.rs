@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, split};
 use tokio::sync::watch;
-use tokio::time::{Instant, interval, timeout_at};
+use tokio::time::{Instant, interval, sleep, timeout_at};
 
 use super::frame::{Frame, Kind};
 use super::link::{Link, read_frames, write_frames};
@@ -18,6 +18,9 @@ pub(super) const FRAMING_VERSION: u8 = 1;
 
 /// A hello is small, and a guest that boots or was just restored may miss one.
 const HELLO_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How long a close may take to be written.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why no session came to be.
 #[derive(Debug, thiserror::Error)]
@@ -102,9 +105,16 @@ where
         on_frame(frame, &link, &session, &stage);
     });
     let writing = write_frames(&link, writer, |frame| frame.kind == Kind::Close);
+    // A guest that reads nothing must not keep a stream open that nobody wants: the port has room for one.
+    let abandoned = async {
+        session.abandoned().await;
+        sleep(CLOSE_PATIENCE).await;
+        Ok(())
+    };
     let outcome = tokio::select! {
         outcome = reading => outcome,
         outcome = writing => outcome,
+        outcome = abandoned => outcome,
     };
     session.end(End::LinkLost);
     outcome

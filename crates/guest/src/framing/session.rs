@@ -45,6 +45,7 @@ pub(super) struct Session {
     pub(super) nonce: u64,
     state: Mutex<State>,
     outgoing_ready: Arc<Notify>,
+    abandoned: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +69,12 @@ pub(super) enum Outgoing {
 impl Session {
     /// A session and its stream; `outgoing_ready` is notified when there is something to send.
     pub(super) fn open(nonce: u64, outgoing_ready: Arc<Notify>) -> (Arc<Session>, SessionStream) {
-        let session = Arc::new(Session { nonce, state: Mutex::default(), outgoing_ready });
+        let session = Arc::new(Session {
+            nonce,
+            state: Mutex::default(),
+            outgoing_ready,
+            abandoned: Notify::new(),
+        });
         (session.clone(), SessionStream { session })
     }
 
@@ -118,6 +124,11 @@ impl Session {
         let mut state = self.state();
         state.is_closing = false;
         state.finish(end);
+    }
+
+    /// Waits, once, until the stream was dropped.
+    pub(super) async fn abandoned(&self) {
+        self.abandoned.notified().await;
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -224,6 +235,7 @@ impl Session {
 impl Drop for SessionStream {
     fn drop(&mut self) {
         self.session.begin_close();
+        self.session.abandoned.notify_one();
         let mut state = self.session.state();
         state.incoming = VecDeque::new();
         state.incoming_bytes = 0;

@@ -5,6 +5,7 @@ mod exec;
 mod files;
 mod footprint;
 mod freeze;
+mod hostile;
 mod reattach;
 mod support;
 mod terminal;

@@ -177,3 +177,17 @@ async fn the_host_of_a_session_answers_a_probe_and_no_other_does() {
     let gone = timeout(SOON, status.wait_for(|status| !status.is_connected)).await;
     gone.expect("in time").expect("the link lives");
 }
+
+#[tokio::test]
+async fn a_guest_that_reads_nothing_does_not_keep_a_dropped_session_open_promise_p14() {
+    let (host, mut guest) = duplex(100);
+    let opening = tokio::spawn(host_end(host, 1));
+    let hello = wire(&frame(Kind::Hello, 1, &[1]));
+    timeout(SOON, guest.read_exact(&mut vec![0; hello.len()])).await.expect("in time").expect("it");
+    guest.write_all(&wire(&frame(Kind::HelloAck, 1, &[]))).await.expect("room");
+    let mut host = opening.await.expect("it opens");
+    host.write_all(&[7; 10_000]).await.expect("it is queued");
+    drop(host);
+    let closed = async { while guest.write_all(&[0; 50]).await.is_ok() {} };
+    timeout(SOON, closed).await.expect("the host's end closes");
+}
