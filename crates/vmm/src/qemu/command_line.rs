@@ -18,11 +18,16 @@ pub const TAP_DESCRIPTOR: i32 = 5;
 /// The guest's MAC address, the same in every machine: each has a network namespace of its own.
 pub const GUEST_MAC: &str = "06:00:ac:10:00:02";
 
-/// How many user disks fit beside the root disk: microvm has eight places for devices, and four are taken.
-pub const MAXIMUM_USER_DISKS: usize = 4;
+/// How many user disks fit beside the root disk, in the places above the other devices.
+pub const MAXIMUM_USER_DISKS: usize = 11;
 
 /// The place of the root disk; user disks lie below. microvm's ACPI tables name the highest place first, and Linux names disks in that order.
-const LAST_PLACE: usize = 7;
+const LAST_PLACE: usize = 15;
+
+/// Place 0 is left out: with two I/O APICs its interrupt never reaches a Linux guest, so a device there is found and stays silent.
+const RNG_PLACE: usize = 1;
+const NETWORK_PLACE: usize = 2;
+const CHANNEL_PLACE: usize = 3;
 
 /// Where translated code may grow to under TCG, in MiB: QEMU's default of 1 GiB would be the guest's to fill.
 const TRANSLATION_BUFFER_MIB: u32 = 256;
@@ -157,12 +162,12 @@ impl CommandLine {
 
     fn devices(&self, line: &mut Line) {
         line.option("-object", "rng-builtin,id=rng");
-        line.option("-device", &format!("virtio-rng-device,rng=rng,bus={}", place(1)));
+        line.option("-device", &format!("virtio-rng-device,rng=rng,bus={}", place(RNG_PLACE)));
         if self.has_tap {
             line.option("-netdev", &format!("tap,id=net,fd={TAP_DESCRIPTOR}"));
             line.option(
                 "-device",
-                &format!("virtio-net-device,netdev=net,mac={GUEST_MAC},bus={}", place(2)),
+                &format!("virtio-net-device,netdev=net,mac={GUEST_MAC},bus={}", place(NETWORK_PLACE)),
             );
         }
         for disk in 0..self.disks {
@@ -187,7 +192,7 @@ fn channels(line: &mut Line) {
     );
     line.option("-mon", "chardev=monitor,mode=control");
     line.option("-chardev", &format!("socket,id=agent,fd={AGENT_DESCRIPTOR},server=on,wait=off"));
-    line.option("-device", &format!("virtio-serial-device,id=serial,max_ports=2,bus={}", place(0)));
+    line.option("-device", &format!("virtio-serial-device,id=serial,max_ports=2,bus={}", place(CHANNEL_PLACE)));
     line.option("-device", "virtserialport,bus=serial.0,nr=1,chardev=agent,name=agent.0");
 }
 
@@ -255,14 +260,14 @@ mod tests {
             "-chardev stdio,id=console,signal=off -serial chardev:console",
             "-chardev socket,id=monitor,fd=3,server=on,wait=off -mon chardev=monitor,mode=control",
             "-chardev socket,id=agent,fd=4,server=on,wait=off",
-            "-device virtio-serial-device,id=serial,max_ports=2,bus=virtio-mmio-bus.0",
+            "-device virtio-serial-device,id=serial,max_ports=2,bus=virtio-mmio-bus.3",
             "-device virtserialport,bus=serial.0,nr=1,chardev=agent,name=agent.0",
             "-object rng-builtin,id=rng -device virtio-rng-device,rng=rng,bus=virtio-mmio-bus.1",
             "-netdev tap,id=net,fd=5 -device virtio-net-device,netdev=net,mac=06:00:ac:10:00:02,bus=virtio-mmio-bus.2",
             "-blockdev driver=raw,node-name=disk0,discard=unmap,file.driver=file,file.filename=/machine/disk-0",
-            "-device virtio-blk-device,drive=disk0,bus=virtio-mmio-bus.7",
+            "-device virtio-blk-device,drive=disk0,bus=virtio-mmio-bus.15",
             "-blockdev driver=raw,node-name=disk1,discard=unmap,file.driver=file,file.filename=/machine/disk-1",
-            "-device virtio-blk-device,drive=disk1,bus=virtio-mmio-bus.6",
+            "-device virtio-blk-device,drive=disk1,bus=virtio-mmio-bus.14",
             "-trace qemu_system_shutdown_request",
             "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
         ];
