@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use rustix::fs::{Mode, OFlags};
 
 /// Opens a regular file for reading; a symlink, device, socket or pipe is refused.
-pub(crate) fn open_regular(path: &Utf8Path) -> io::Result<File> {
+pub fn open_regular(path: &Utf8Path) -> io::Result<File> {
     open_checked(path, OFlags::RDONLY)
 }
 
