@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::config::{Config, ConfigError, read_token};
+use crate::farewell;
 use crate::http::serve::{Listener, serve};
 use crate::http::{Api, Token, router};
 use crate::maintenance;
@@ -96,8 +97,11 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
         tasks.wait().await;
         api.runner.idle().await;
     });
-    if drained.await.is_err() {
-        warn!("operations or answers are still under way; the next computerd settles them");
+    match drained.await {
+        Ok(()) => farewell::leave(&wired.host, &wired.network).await,
+        Err(_elapsed) => {
+            warn!("operations or answers are still under way; the next computerd settles them");
+        }
     }
     Ok(())
 }

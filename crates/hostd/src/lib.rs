@@ -4,6 +4,7 @@ pub mod adapters;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod farewell;
 pub mod http;
 pub mod logging;
 pub mod maintenance;

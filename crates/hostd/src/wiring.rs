@@ -25,6 +25,11 @@ use crate::store::{SqliteStore, StoreError};
 /// The hidden subcommand that becomes the launcher of a jail.
 pub const LAUNCHER_COMMAND: &str = "vmm-launcher";
 
+/// The control group that holds all runs of a daemon.
+pub fn cgroup_name(host_id: &str) -> String {
+    format!("computer-{host_id}")
+}
+
 /// The ports, and those of them that the daemon also uses past the engine.
 pub struct Wired {
     /// All ports.
@@ -151,7 +156,7 @@ fn qemu_config(config: &Config, root: &Root, layout: &Layout) -> Result<QemuConf
             program: "/proc/self/exe".into(),
             arguments: vec![LAUNCHER_COMMAND.to_owned()],
         },
-        cgroup: format!("computer-{}", root.host_id),
+        cgroup: cgroup_name(&root.host_id),
         network_namespaces: "/run/netns".into(),
         kernel_arguments: default_kernel_arguments(),
         accelerator: match config.qemu.accelerator {
