@@ -5,13 +5,15 @@
 //! before it was renewed. Hence the timer alone decides nothing:
 //!
 //! ```text
-//!   timer ends -> a newer channel session came since the freeze  -> stay frozen: that host thaws, or renews
-//!              -> the link has lost its host                     -> thaw: the host of the source died
+//!   timer ends -> the root disk has another serial number        -> stay frozen: a clone, which its host renews
+//!              -> a newer channel session came since the freeze  -> stay frozen: that host thaws, or renews
+//!              -> the link lost its host, and none comes soon   -> thaw: the host of the source died
 //!              -> else ask the host of the session that froze    -> it answers: the source, thaw
 //!                                                                -> silence: perhaps a clone, ask again
 //! ```
 //! In a clone the old session's host cannot answer, and the link shows no loss as long as the new host connects before
-//! the clone resumes. Transports without frames cannot be asked and count as lost.
+//! the clone resumes; should that one die too, the serial number of the root disk still tells: every run of a VMM has one of its
+//! own, and the guest's driver asks the device at each read. Transports without frames cannot be asked and count as lost.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,13 +22,19 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::{sleep, timeout};
 
 use super::cgroup::Cgroup;
-use crate::framing::Presence;
+use crate::framing::{LinkStatus, Presence};
 
 /// Between two questions to a host that does not answer.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long a host that was lost may take to come back: the host of a clone that connected only after the resume.
+const RETURN_PATIENCE: Duration = Duration::from_secs(3);
+
 /// Somebody else in the guest may have thawed it.
 const THAW_POLL: Duration = Duration::from_millis(500);
+
+/// Names the run of the VMM, wherever the root disk is virtio-blk.
+const RUN_MARK: &str = "/sys/block/vda/serial";
 
 /// Why the guest is not in the state that was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +66,19 @@ pub(crate) struct Freezer {
 struct State {
     frozen_since: Option<Instant>,
     freezes: u64,
+}
+
+/// What was so when the guest was frozen.
+#[derive(Debug)]
+struct Frozen {
+    sessions: u64,
+    freezes: u64,
+    run_mark: Option<String>,
+}
+
+/// Absent where there is no such disk: an agent that runs as an ordinary process.
+fn run_mark() -> Option<String> {
+    std::fs::read_to_string(RUN_MARK).ok()
 }
 
 /// Nobody else freezes or thaws while this lives.
@@ -114,9 +135,12 @@ impl Freezer {
         let freezing = tokio::spawn(async move {
             let mut held = freezer.hold().await;
             let took = held.freeze(deadline).await?;
-            let sessions = freezer.presence.watch().borrow().sessions;
-            let freezes = held.state.freezes;
-            tokio::spawn(freezer.clone().thaw_by_itself(freezes, self_thaw, sessions));
+            let frozen = Frozen {
+                sessions: freezer.presence.watch().borrow().sessions,
+                freezes: held.state.freezes,
+                run_mark: run_mark(),
+            };
+            tokio::spawn(freezer.clone().thaw_by_itself(frozen, self_thaw));
             Ok(took)
         });
         freezing.await.map_err(|_ended| FreezeError::Ending)?
@@ -127,18 +151,26 @@ impl Freezer {
         self.hold().await.thaw()
     }
 
-    async fn thaw_by_itself(self, freezes: u64, after: Duration, sessions: u64) {
+    async fn thaw_by_itself(self, frozen: Frozen, after: Duration) {
         sleep(after).await;
         let mut status = self.presence.watch();
         let answered_before = status.borrow().probes_answered;
         loop {
             let now = *status.borrow_and_update();
-            if now.sessions != sessions {
+            if now.sessions != frozen.sessions {
                 tracing::info!("stay frozen: a newer session came since");
                 return;
             }
-            if !now.is_connected || now.probes_answered > answered_before {
+            if now.probes_answered > answered_before {
                 break;
+            }
+            if !now.is_connected {
+                let returned =
+                    |status: &LinkStatus| status.is_connected || status.sessions != frozen.sessions;
+                if timeout(RETURN_PATIENCE, status.wait_for(returned)).await.is_err() {
+                    break;
+                }
+                continue;
             }
             self.presence.probe();
             if timeout(PROBE_INTERVAL, status.changed()).await.is_err() {
@@ -146,7 +178,11 @@ impl Freezer {
             }
         }
         let mut held = self.hold().await;
-        if held.state.freezes != freezes || held.state.frozen_since.is_none() {
+        if run_mark() != frozen.run_mark {
+            tracing::info!("stay frozen: this is a clone of the guest that was frozen");
+            return;
+        }
+        if held.state.freezes != frozen.freezes || held.state.frozen_since.is_none() {
             return;
         }
         match held.thaw() {

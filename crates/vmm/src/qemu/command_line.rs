@@ -97,6 +97,9 @@ pub struct CommandLine {
     pub disks: usize,
     /// Whether a tap is handed over.
     pub has_tap: bool,
+    /// The serial number of the root disk, at most 20 characters: the one thing of a run that its guest can ask for at any time, so
+    /// that a frozen guest can tell whether it is a clone by now. It is no part of the device state.
+    pub run_mark: String,
     /// How it begins.
     pub start: Start,
 }
@@ -167,7 +170,10 @@ impl CommandLine {
             line.option("-netdev", &format!("tap,id=net,fd={TAP_DESCRIPTOR}"));
             line.option(
                 "-device",
-                &format!("virtio-net-device,netdev=net,mac={GUEST_MAC},bus={}", place(NETWORK_PLACE)),
+                &format!(
+                    "virtio-net-device,netdev=net,mac={GUEST_MAC},bus={}",
+                    place(NETWORK_PLACE)
+                ),
             );
         }
         for disk in 0..self.disks {
@@ -176,9 +182,12 @@ impl CommandLine {
                 "-blockdev",
                 &format!("driver=raw,node-name=disk{disk},discard=unmap,file.driver=file,file.filename={path}"),
             );
+            let serial =
+                if disk == 0 { format!(",serial={}", self.run_mark) } else { String::new() };
+            let place = place(LAST_PLACE - disk);
             line.option(
                 "-device",
-                &format!("virtio-blk-device,drive=disk{disk},bus={}", place(LAST_PLACE - disk)),
+                &format!("virtio-blk-device,drive=disk{disk}{serial},bus={place}"),
             );
         }
     }
@@ -192,7 +201,10 @@ fn channels(line: &mut Line) {
     );
     line.option("-mon", "chardev=monitor,mode=control");
     line.option("-chardev", &format!("socket,id=agent,fd={AGENT_DESCRIPTOR},server=on,wait=off"));
-    line.option("-device", &format!("virtio-serial-device,id=serial,max_ports=2,bus={}", place(CHANNEL_PLACE)));
+    line.option(
+        "-device",
+        &format!("virtio-serial-device,id=serial,max_ports=2,bus={}", place(CHANNEL_PLACE)),
+    );
     line.option("-device", "virtserialport,bus=serial.0,nr=1,chardev=agent,name=agent.0");
 }
 
@@ -245,6 +257,7 @@ mod tests {
             mapping: MemoryMapping::Shared,
             disks: 2,
             has_tap: true,
+            run_mark: "mark".to_owned(),
             start: Start::Kernel { has_initrd: true, arguments: "console=ttyS0 quiet".to_owned() },
         }
     }
@@ -265,7 +278,7 @@ mod tests {
             "-object rng-builtin,id=rng -device virtio-rng-device,rng=rng,bus=virtio-mmio-bus.1",
             "-netdev tap,id=net,fd=5 -device virtio-net-device,netdev=net,mac=06:00:ac:10:00:02,bus=virtio-mmio-bus.2",
             "-blockdev driver=raw,node-name=disk0,discard=unmap,file.driver=file,file.filename=/machine/disk-0",
-            "-device virtio-blk-device,drive=disk0,bus=virtio-mmio-bus.15",
+            "-device virtio-blk-device,drive=disk0,serial=mark,bus=virtio-mmio-bus.15",
             "-blockdev driver=raw,node-name=disk1,discard=unmap,file.driver=file,file.filename=/machine/disk-1",
             "-device virtio-blk-device,drive=disk1,bus=virtio-mmio-bus.14",
             "-trace qemu_system_shutdown_request",

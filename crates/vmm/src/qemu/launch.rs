@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use engine::port::{Boot, GuestMemory, LaunchSpec};
+use engine::port::{Boot, GuestMemory, Launch, LaunchSpec};
 
 use crate::cgroup::Limits;
 use crate::jail::runtime::{self, LIBRARY_DIR, MODULE_DIR};
@@ -168,24 +168,28 @@ fn command_line(qemu: &Qemu, spec: &LaunchSpec) -> CommandLine {
         mapping: MemoryMapping::Shared,
         disks: spec.disks.len(),
         has_tap: true,
+        run_mark: run_mark(&spec.launch),
         start: match spec.boot {
             Boot::Cold => Start::Kernel {
                 has_initrd: spec.initrd.is_some(),
-                arguments: kernel_arguments(
-                    qemu.facts.tsc_khz,
-                    spec.shape.vcpus,
-                    &qemu.config.kernel_arguments,
-                ),
+                arguments: kernel_arguments(qemu.facts.tsc_khz, &qemu.config.kernel_arguments),
             },
             Boot::Restore { .. } => Start::Incoming,
         },
     }
 }
 
-/// Without the counter's rate boots hang at random under load; several vCPUs must be told that it is the same for all.
-fn kernel_arguments(tsc_khz: u64, vcpus: u32, further: &str) -> String {
-    let reliable = if vcpus > 1 { " tsc=reliable" } else { "" };
-    format!("console=ttyS0 tsc_early_khz={tsc_khz}{reliable} {further}")
+/// As much of the operation's id as a disk's serial number holds: its end, which is random.
+fn run_mark(launch: &Launch) -> String {
+    const SERIAL_BYTES: usize = 20;
+    let id = launch.operation.as_str();
+    id[id.len().saturating_sub(SERIAL_BYTES)..].to_owned()
+}
+
+/// Without the counter's rate boots hang at random under load. It is to be trusted, too: a busy host delays the ticks that Linux checks it
+/// by, and a guest that then keeps time by counting ticks falls seconds behind.
+fn kernel_arguments(tsc_khz: u64, further: &str) -> String {
+    format!("console=ttyS0 tsc_early_khz={tsc_khz} tsc=reliable {further}")
 }
 
 fn files(spec: &LaunchSpec, memory: Utf8PathBuf) -> Vec<BoundFile> {
@@ -225,13 +229,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kernel_is_always_told_the_rate_of_the_counter() {
+    fn a_kernel_is_always_told_the_rate_of_the_counter_and_to_trust_it() {
         assert_eq!(
-            kernel_arguments(2_600_000, 1, "quiet"),
-            "console=ttyS0 tsc_early_khz=2600000 quiet"
-        );
-        assert_eq!(
-            kernel_arguments(2_600_000, 2, "quiet"),
+            kernel_arguments(2_600_000, "quiet"),
             "console=ttyS0 tsc_early_khz=2600000 tsc=reliable quiet"
         );
     }
