@@ -66,7 +66,8 @@ impl Applier<'_> {
         if let Some(webhook) = &identity.login_webhook {
             note(&mut report, "login_webhook", self.set_webhook(webhook)?);
         }
-        if identity.regenerate_ssh_host_keys {
+        let has_none = ssh_keys::missing(self.places).is_none() && !ssh_keys::exist(self.places);
+        if identity.regenerate_ssh_host_keys || has_none {
             note(&mut report, "ssh_host_keys", self.regenerate_host_keys().await?);
         }
         report.ssh_host_public_key = ssh_keys::public_key(self.places);

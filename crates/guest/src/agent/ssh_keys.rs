@@ -37,6 +37,16 @@ pub(crate) fn missing(places: &Places) -> Option<&'static str> {
     (!is_program(Path::new(GENERATOR))).then_some("the image has no ssh-keygen")
 }
 
+/// A host key of any kind is there.
+pub(crate) fn exist(places: &Places) -> bool {
+    let Ok(entries) = places.path(DIRECTORY).read_dir() else { return false };
+    entries.filter_map(Result::ok).any(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        name.starts_with("ssh_host_") && name.ends_with("_key")
+    })
+}
+
 /// The public key; empty when there is none.
 pub(crate) fn public_key(places: &Places) -> String {
     let path = places.path(DIRECTORY).join(KEY).with_extension("pub");

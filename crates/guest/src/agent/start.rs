@@ -141,7 +141,7 @@ async fn start_guest(machine: Arc<Machine>, guest: Option<Cgroup>) {
         None
     });
     let server = machine.ssh_server.clone();
-    server.supervise(machine.reaper.clone(), machine.freezer.clone(), cgroup).await;
+    server.supervise(&machine, cgroup).await;
 }
 
 struct Signals {

@@ -141,6 +141,8 @@ async fn ssh_host_keys_are_new_each_time_and_the_images_own_are_gone_promise_p8(
     assert!(!ssh.join("ssh_host_rsa_key").exists());
     let second = client.configure(wanted, SOON).await.expect("it is applied");
     assert_ne!(first.ssh_host_public_key, second.ssh_host_public_key);
+    let kept = client.configure(Identity::default(), SOON).await.expect("it is applied");
+    assert_eq!(kept.ssh_host_public_key, second.ssh_host_public_key);
     let mode = fs::metadata(ssh.join("ssh_host_ed25519_key")).expect("a key").mode();
     assert_eq!(mode & 0o777, 0o600);
 }

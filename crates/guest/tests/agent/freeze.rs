@@ -124,6 +124,29 @@ async fn a_clone_does_not_thaw_by_itself_before_its_renewal_promise_p8() {
 }
 
 #[tokio::test]
+async fn a_clone_whose_host_comes_late_is_still_frozen_promise_p8() {
+    let agent = Agent::start(Transport::Framed);
+    let source = agent.client().await;
+    if lacks_cgroups(&source).await {
+        return;
+    }
+    let counter = Counter::start(&agent, &source).await;
+    source.freeze(SOON, Duration::from_millis(100)).await.expect("it freezes");
+    source.disconnect().await;
+    // The timer ends with the link lost, as when a clone resumes before its host connects.
+    let before = counter.value();
+    let late = tokio::time::Instant::now() + Duration::from_millis(500);
+    while tokio::time::Instant::now() < late {
+        assert_eq!(counter.value(), before, "it thawed by itself");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let clone = agent.client().await;
+    counter.stands(&clone).await;
+    assert!(clone.handshake(SOON).await.expect("an answer").frozen);
+    clone.thaw(SOON).await.expect("it thaws");
+}
+
+#[tokio::test]
 async fn a_failed_renewal_leaves_the_clone_frozen_promise_p8() {
     let agent = Agent::start(Transport::Framed);
     let client = agent.client().await;

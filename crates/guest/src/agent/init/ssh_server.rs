@@ -11,13 +11,13 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::agent::cgroup::Cgroup;
-use crate::agent::freezer::Freezer;
 use crate::agent::helper::{DEFAULT_PATH, is_program};
+use crate::agent::machine::Machine;
 use crate::agent::reaper::{Reaper, Running, ToGroup};
+use crate::agent::ssh_keys;
 use crate::sys::child::{Surroundings, surround};
 
 const SERVER: &str = "/usr/sbin/sshd";
-const KEYS: &str = "/etc/ssh";
 
 /// Pauses between starts grow from the first to the last, and begin anew after a good run.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -46,19 +46,19 @@ impl SshServer {
     }
 
     /// Runs the server for as long as the agent lives; returns at once when the image has none.
-    pub(crate) async fn supervise(self, reaper: Reaper, freezer: Freezer, cgroup: Option<Cgroup>) {
+    pub(crate) async fn supervise(self, machine: &Machine, cgroup: Option<Cgroup>) {
         if !is_program(Path::new(SERVER)) {
             tracing::debug!("the image has no SSH server");
             return;
         }
         let mut pause = FIRST_PAUSE;
         loop {
-            while !has_host_key(Path::new(KEYS)) {
+            while !ssh_keys::exist(&machine.places) {
                 self.keys_changed.notified().await;
             }
-            let thawed = freezer.hold_thawed().await;
+            let thawed = machine.freezer.hold_thawed().await;
             let started = Instant::now();
-            let outcome = start(&reaper, cgroup.as_ref());
+            let outcome = start(&machine.reaper, cgroup.as_ref());
             drop(thawed);
             match outcome {
                 Ok(running) => {
@@ -74,15 +74,6 @@ impl SshServer {
             sleep(pause).await;
         }
     }
-}
-
-fn has_host_key(directory: &Path) -> bool {
-    let Ok(entries) = directory.read_dir() else { return false };
-    entries.filter_map(Result::ok).any(|entry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        name.starts_with("ssh_host_") && name.ends_with("_key")
-    })
 }
 
 fn start(reaper: &Reaper, cgroup: Option<&Cgroup>) -> std::io::Result<Running> {
