@@ -8,7 +8,7 @@
 //!  [ planning: facts -> plan -> begin ] -> saga on a task of its own -> committed, or closed where names must be free
 //! ```
 
-use contract::operation::{IdempotencyKey, OperationState};
+use contract::operation::OperationState;
 use contract::{ErrorCode, OperationId};
 use engine::plan::{Change, Facts, Hold, Plan, Refusal};
 use engine::record::Operation;
@@ -52,9 +52,7 @@ impl Api {
         origin: Origin,
         plan: impl FnOnce(&Facts<'_>) -> Result<Decision, Refusal> + Send + 'static,
     ) -> Result<Outcome, Failure> {
-        if let Some(key) = &origin.key
-            && let Some(outcome) = self.repeated(key, &origin).await?
-        {
+        if let Some(outcome) = self.repeated(&origin).await? {
             return Ok(outcome);
         }
         let api = self.clone();
@@ -68,12 +66,9 @@ impl Api {
         }
     }
 
-    /// The first answer to this key, if there is one.
-    async fn repeated(
-        &self,
-        key: &IdempotencyKey,
-        origin: &Origin,
-    ) -> Result<Option<Outcome>, Failure> {
+    /// The first answer to this key, if there is one. Handlers that ask others before they plan ask this before them.
+    pub(super) async fn repeated(&self, origin: &Origin) -> Result<Option<Outcome>, Failure> {
+        let Some(key) = &origin.key else { return Ok(None) };
         let Some(found) = self.host().journal.operation_by_key(key).await? else {
             return Ok(None);
         };

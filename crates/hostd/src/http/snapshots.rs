@@ -14,20 +14,17 @@ use super::api::Api;
 use super::decode::{At, Bare, Sent};
 use super::encode;
 use super::error::Failure;
-use super::mutate::Decision;
+use super::mutate::{Decision, Outcome};
 
 pub(super) async fn create(
     State(api): State<Api>,
     At(machine): At<MachineId>,
     sent: Sent<CreateSnapshotRequest>,
 ) -> Answered {
-    let record = api.machine(&machine).await?;
-    let origin = api.host().vmm(record.vmm)?.origin(&record.shape).await?;
-    let plan = move |facts: &plan::Facts<'_>| {
-        let machine = facts.machine(&machine)?;
-        plan::snapshot::create(machine, &sent.body, origin, facts).map(Decision::from)
+    let outcome = match api.repeated(&sent.origin).await? {
+        Some(outcome) => outcome,
+        None => take(&api, machine, sent).await?,
     };
-    let outcome = api.mutate(sent.origin, plan).await?;
     let Some(Change::SnapshotAdded { snapshot }) = &outcome.change else {
         return Err(
             Failure::new(ErrorCode::Internal, "no snapshot came of it").of(&outcome.operation)
@@ -35,6 +32,21 @@ pub(super) async fn create(
     };
     let answer = json(CreateSnapshot::SUCCESS, encode::snapshot_answer(snapshot));
     Ok(of_operation(&outcome.operation, answer))
+}
+
+/// What the snapshot depends on is asked of the VMM before it is planned.
+async fn take(
+    api: &Api,
+    machine: MachineId,
+    sent: Sent<CreateSnapshotRequest>,
+) -> Result<Outcome, Failure> {
+    let record = api.machine(&machine).await?;
+    let origin = api.host().vmm(record.vmm)?.origin(&record.shape).await?;
+    let plan = move |facts: &plan::Facts<'_>| {
+        let machine = facts.machine(&machine)?;
+        plan::snapshot::create(machine, &sent.body, origin, facts).map(Decision::from)
+    };
+    api.mutate(sent.origin, plan).await
 }
 
 pub(super) async fn list(State(api): State<Api>) -> Answered {

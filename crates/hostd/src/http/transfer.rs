@@ -19,7 +19,7 @@ use super::api::Api;
 use super::decode::{Asked, At, Sent};
 use super::encode;
 use super::error::Failure;
-use super::mutate::Decision;
+use super::mutate::{Decision, Outcome};
 
 /// Between two looks at sums that are being made.
 const SUM_INTERVAL: Duration = Duration::from_millis(200);
@@ -31,13 +31,10 @@ pub(super) async fn upload(
     At(id): At<SnapshotId>,
     sent: Sent<UploadSnapshotRequest>,
 ) -> Answered {
-    api.summed(&id, &sent.body).await?;
-    let known = api.host().journal.finished_parts(&id).await?;
-    let plan = move |facts: &plan::Facts<'_>| {
-        let snapshot = found(&id, facts)?;
-        plan::upload::plan(snapshot, &sent.body, &known, facts).map(Decision::from)
+    let outcome = match api.repeated(&sent.origin).await? {
+        Some(outcome) => outcome,
+        None => send(&api, id, sent).await?,
     };
-    let outcome = api.mutate(sent.origin, plan).await?;
     let Some(Change::UploadFinished { parts, .. }) = &outcome.change else {
         return Err(
             Failure::new(ErrorCode::Internal, "no upload came of it").of(&outcome.operation)
@@ -47,18 +44,45 @@ pub(super) async fn upload(
     Ok(of_operation(&outcome.operation, answer))
 }
 
+/// Sums come first: an object without its digest could not be restored.
+async fn send(
+    api: &Api,
+    id: SnapshotId,
+    sent: Sent<UploadSnapshotRequest>,
+) -> Result<Outcome, Failure> {
+    api.summed(&id, &sent.body).await?;
+    let known = api.host().journal.finished_parts(&id).await?;
+    let plan = move |facts: &plan::Facts<'_>| {
+        let snapshot = found(&id, facts)?;
+        plan::upload::plan(snapshot, &sent.body, &known, facts).map(Decision::from)
+    };
+    api.mutate(sent.origin, plan).await
+}
+
 pub(super) async fn restore(
     State(api): State<Api>,
     At(id): At<SnapshotId>,
     Asked(query): Asked<WaitQuery>,
     sent: Sent<RestoreSnapshotRequest>,
 ) -> Answered {
+    let machine = sent.body.machine_id.clone();
+    let outcome = match api.repeated(&sent.origin).await? {
+        Some(outcome) => outcome,
+        None => go_on(&api, id, sent).await?,
+    };
+    api.answer_start(RestoreSnapshot::SUCCESS, &machine, outcome, query).await
+}
+
+/// The manifest is read and verified before anything is planned.
+async fn go_on(
+    api: &Api,
+    id: SnapshotId,
+    sent: Sent<RestoreSnapshotRequest>,
+) -> Result<Outcome, Failure> {
     let request = sent.body;
     if request.source.snapshot_id().is_some_and(|named| *named != id) {
-        return Err(Failure::new(
-            ErrorCode::Refused,
-            "the body names another snapshot than the path",
-        ));
+        let reason = "the body names another snapshot than the path";
+        return Err(Failure::new(ErrorCode::Refused, reason));
     }
     let manifest = api.manifest(&id, &request.source).await?;
     let host = &manifest.origin.host;
@@ -67,7 +91,6 @@ pub(super) async fn restore(
         return Err(Failure::new(ErrorCode::Incompatible, reason));
     };
     let here = vmm.origin(&host.shape).await?;
-    let machine = request.machine_id.clone();
     let plan = move |facts: &plan::Facts<'_>| {
         let source = match &request.source {
             RestoreSource::Local(_) => Source::Local(found(&id, facts)?),
@@ -75,8 +98,7 @@ pub(super) async fn restore(
         };
         plan::restore::plan(&request, &source, &manifest, &here, facts).map(Decision::from)
     };
-    let outcome = api.mutate(sent.origin, plan).await?;
-    api.answer_start(RestoreSnapshot::SUCCESS, &machine, outcome, query).await
+    api.mutate(sent.origin, plan).await
 }
 
 fn found<'a>(id: &SnapshotId, facts: &plan::Facts<'a>) -> Result<&'a Snapshot, Refusal> {

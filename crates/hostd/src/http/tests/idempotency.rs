@@ -68,3 +68,15 @@ async fn an_operation_under_way_is_told_with_its_id() {
     assert_eq!(told.json()["operation_id"], begun.id.as_str());
     assert_eq!(told.headers["retry-after"], "1");
 }
+
+#[tokio::test]
+async fn an_answer_is_repeated_even_when_what_it_came_from_is_gone() {
+    let host = Stub::new();
+    host.post("/machines?wait=running", &a_machine("box")).await;
+    let body = json!({"snapshot_id": "snap"});
+    let first = host.post_with_key("/machines/box/snapshots", "k", &body).await;
+    assert_eq!(first.status, 201);
+    host.delete("/machines/box").await;
+    let again = host.post_with_key("/machines/box/snapshots", "k", &body).await;
+    assert_eq!((again.status.as_u16(), again.json()), (201, first.json()));
+}
