@@ -66,24 +66,6 @@ impl Qemu {
         self.accelerator
     }
 
-    /// Removes the control group above all runs, unless there still is one. The next launch makes it again.
-    pub fn release_idle(&self) -> Result<(), QemuError> {
-        match std::fs::remove_dir(&self.cgroups) {
-            Ok(()) => Ok(()),
-            Err(error) => match error.kind() {
-                // Never made, or a run is in it.
-                io::ErrorKind::NotFound
-                | io::ErrorKind::ResourceBusy
-                | io::ErrorKind::DirectoryNotEmpty => Ok(()),
-                _ => Err(QemuError::File {
-                    action: "remove",
-                    path: self.cgroups.clone(),
-                    source: error,
-                }),
-            },
-        }
-    }
-
     /// Where a run has its things.
     pub fn run(&self, launch: &Launch) -> Run {
         Run::of(launch, &self.cgroups)
