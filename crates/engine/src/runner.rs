@@ -82,7 +82,8 @@ pub struct Runner {
     claims: Arc<Claims>,
     active: Arc<Mutex<HashSet<OperationId>>>,
     planning: Arc<tokio::sync::Mutex<()>>,
-    idle: watch::Sender<usize>,
+    /// How many operations have not come to their commit or to the end of their undo.
+    uncommitted: watch::Sender<usize>,
 }
 
 impl Runner {
@@ -93,7 +94,7 @@ impl Runner {
             claims: Arc::default(),
             active: Arc::default(),
             planning: Arc::default(),
-            idle: watch::Sender::new(0),
+            uncommitted: watch::Sender::new(0),
         }
     }
 
@@ -118,21 +119,27 @@ impl Runner {
         let runner = self.clone();
         tokio::spawn(
             async move {
-                runner.run(operation.plan, held, &progress).await;
-                drop(active);
+                runner.run(operation.plan, held, active, &progress).await;
             }
             .instrument(span),
         );
         Ok(ticket)
     }
 
-    async fn run(&self, plan: Plan, held: Held, progress: &watch::Sender<Progress>) {
+    async fn run(
+        &self,
+        plan: Plan,
+        held: Held,
+        mut active: Active,
+        progress: &watch::Sender<Progress>,
+    ) {
         let mut held = Some(held);
         match saga::prepare(&plan, &self.host).await {
             Ok(change) => {
                 if plan.hold == Hold::UntilCommit {
                     held.take();
                 }
+                active.commit();
                 progress.send_replace(Progress::Committed(Box::new(change.clone())));
                 match saga::finish(&plan, &self.host).await {
                     Ok(()) => {
@@ -168,7 +175,7 @@ impl Runner {
             return None;
         }
         let held = self.claims.take(&operation.plan.claims).ok()?;
-        let active = self.enter(&operation.id);
+        let mut active = self.enter(&operation.id);
         let runner = self.clone();
         let span = info_span!("settle", id = %operation.id, kind = operation.plan.kind.as_str());
         Some(tokio::spawn(
@@ -176,6 +183,9 @@ impl Runner {
                 let is_committed =
                     operation.state == contract::operation::OperationState::Committed;
                 let mut held = Some(held);
+                if is_committed {
+                    active.commit();
+                }
                 if is_committed && operation.plan.hold == Hold::UntilCommit {
                     held.take();
                 }
@@ -198,9 +208,10 @@ impl Runner {
         self.active.lock().unwrap_or_else(PoisonError::into_inner).contains(operation)
     }
 
-    /// Waits until no operation runs. What a graceful stop waits for, within its own deadline.
+    /// Waits until no operation is before its commit. What a graceful stop waits for, within its own deadline: finishing steps
+    /// go on in the next life as well as in this one.
     pub async fn idle(&self) {
-        let mut count = self.idle.subscribe();
+        let mut count = self.uncommitted.subscribe();
         // The sender lives as long as `self`.
         let _ended = count.wait_for(|count| *count == 0).await.is_ok();
     }
@@ -208,8 +219,8 @@ impl Runner {
     fn enter(&self, operation: &OperationId) -> Active {
         let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
         active.insert(operation.clone());
-        self.idle.send_replace(active.len());
-        Active { runner: self.clone(), operation: operation.clone() }
+        self.uncommitted.send_modify(|count| *count += 1);
+        Active { runner: self.clone(), operation: operation.clone(), is_committed: false }
     }
 }
 
@@ -217,12 +228,22 @@ impl Runner {
 struct Active {
     runner: Runner,
     operation: OperationId,
+    is_committed: bool,
+}
+
+impl Active {
+    /// From here on a stop of the daemon does not wait for it.
+    fn commit(&mut self) {
+        if !std::mem::replace(&mut self.is_committed, true) {
+            self.runner.uncommitted.send_modify(|count| *count -= 1);
+        }
+    }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
+        self.commit();
         let mut active = self.runner.active.lock().unwrap_or_else(PoisonError::into_inner);
         active.remove(&self.operation);
-        self.runner.idle.send_replace(active.len());
     }
 }

@@ -17,6 +17,6 @@ pub use sha256::{Sha256Error, sha256_file};
 
 pub(crate) use durable::{begin_writeback, rename_into_place, sync_file};
 pub(crate) use extents::punch_hole;
-pub(crate) use open::{create_new, open_regular_for_writing, owned_by_daemon};
 pub use open::open_regular;
+pub(crate) use open::{create_new, open_regular_for_writing, owned_by_daemon};
 pub(crate) use sparse::{is_zero, write_sparse};

@@ -121,6 +121,18 @@ impl Operation {
             ended_at: None,
         }
     }
+
+    /// Its plan, while that holds names or room which no record shows. Once a machine was started or a snapshot added, their
+    /// records show all that it took; what still is to be done for it (waiting for a guest, sums) takes nothing more, and must
+    /// not keep a name when the record is gone.
+    pub fn reserving(self) -> Option<Plan> {
+        let is_recorded = self.state == OperationState::Committed
+            && matches!(
+                self.plan.commit,
+                Change::MachineStarted { .. } | Change::SnapshotAdded { .. }
+            );
+        (!is_recorded).then_some(self.plan)
+    }
 }
 
 /// Why an operation did not commit.

@@ -1,5 +1,7 @@
 //! Whole plans, by value: what a request becomes, before anything happens.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test does")]
+
 mod facts;
 mod machines;
 mod refusals;

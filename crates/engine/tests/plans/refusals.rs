@@ -2,10 +2,11 @@
 
 use contract::ErrorCode;
 use contract::machine::CreateMachineRequest;
+use contract::operation::OperationState;
 use contract::snapshot::CreateSnapshotRequest;
 use engine::phase::Phase;
 use engine::plan::{Change, machine, snapshot};
-use engine::record::{Memory, Volume};
+use engine::record::{Memory, Operation, Volume};
 
 use super::facts::{Moment, data_volume, machine_id, origin, snapshot as sealed, snapshot_id};
 use super::machines::request;
@@ -97,4 +98,19 @@ fn promise_p9_a_snapshot_whose_memory_is_mapped_is_not_deleted() {
     moment.machines[0].memory = Memory::Sealed { snapshot: snapshot_id("saved") };
     let refusal = snapshot::delete(&sealed("saved"), &moment.facts()).unwrap_err();
     assert_eq!(refusal.code, ErrorCode::InUse);
+}
+
+#[test]
+fn promise_p9_a_name_that_was_deleted_is_free_though_its_create_still_has_work_to_finish() {
+    let plan = machine::create(&request("new"), &Moment::empty().facts()).unwrap();
+    let running = Operation::new(plan, super::facts::now());
+    let committed = Operation { state: OperationState::Committed, ..running.clone() };
+    assert!(running.reserving().is_some());
+    assert_eq!(committed.reserving(), None);
+
+    let moment = Moment::with_box();
+    let plan = machine::delete(&moment.machines[0], &moment.facts());
+    let deleting = Operation::new(plan, super::facts::now());
+    let committed = Operation { state: OperationState::Committed, ..deleting };
+    assert!(committed.reserving().is_some(), "what it removes is still there");
 }
