@@ -6,6 +6,7 @@
 //!   own; [`store_server`] is a real object store on loopback; [`audit`] finds what is left behind.
 
 pub mod audit;
+pub mod bench;
 pub mod daemon;
 pub mod demo;
 pub mod error;

@@ -130,7 +130,7 @@ pub(super) fn compare(machines: &[&Described]) -> Result<(), HarnessError> {
     row("/dev/urandom", &|one| one.random.clone());
     row("clock", &|one| format!("within {} ms", one.skew_ms));
 
-    let traits: [(&str, fn(&Described) -> &str); 4] = [
+    let traits: [(&str, Trait); 4] = [
         ("hostname", |one| &one.hostname),
         ("machine-id", |one| &one.machine_id),
         ("SSH host key", |one| &one.host_key),
@@ -150,6 +150,9 @@ pub(super) fn compare(machines: &[&Described]) -> Result<(), HarnessError> {
         None => Ok(()),
     }
 }
+
+/// Something that no two computers may have in common.
+type Trait = fn(&Described) -> &str;
 
 fn tail(text: &str, length: usize) -> &str {
     text.get(text.len().saturating_sub(length)..).unwrap_or(text)

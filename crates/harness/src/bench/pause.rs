@@ -1,0 +1,58 @@
+//! How long a snapshot stops the virtual CPUs, beside a bare stop, migrate, cont of the same QEMU.
+
+use super::bare::{Bare, BareHost, BareSnapshot};
+use super::figure::Figure;
+use super::sample::Sample;
+use super::scene::{MEMORY_MIB, Scene};
+use crate::daemon::Daemon;
+use crate::error::HarnessError;
+use crate::machine::Machine;
+
+const RUNS: usize = 10;
+
+/// Of a machine that was booted.
+pub(super) async fn fresh(
+    name: &'static str,
+    scene: &Scene,
+    memory_mib: u64,
+) -> Result<Figure, HarnessError> {
+    let bare_host = BareHost::prepare(scene)?;
+    let daemon = scene.daemon(name).await?;
+    let machine = scene.machine(&daemon, "box", memory_mib).await?;
+    let (bare, _took) = bare_host.boot(memory_mib).await?;
+    take_turns(name, daemon, &machine, bare).await
+}
+
+/// Of a machine that was restored.
+pub(super) async fn restored(name: &'static str, scene: &Scene) -> Result<Figure, HarnessError> {
+    let bare_host = BareHost::prepare(scene)?;
+    let daemon = scene.daemon(name).await?;
+    let source = scene.machine(&daemon, "source", MEMORY_MIB).await?;
+    let snapshot = source.snapshot("taken").await?.snapshot.id;
+    daemon.quiet().await?;
+    daemon.client().delete_machine(&source.id).await?;
+    let machine = daemon.restore(&snapshot, "box", &scene.image).await?;
+    let files = BareSnapshot::of(daemon.root(), snapshot.as_str());
+    let (bare, _took) = bare_host.restore(MEMORY_MIB, &files).await?;
+    take_turns(name, daemon, &machine, bare).await
+}
+
+async fn take_turns(
+    name: &'static str,
+    daemon: Daemon,
+    machine: &Machine,
+    bare: Bare,
+) -> Result<Figure, HarnessError> {
+    let (mut ours, mut theirs) = (Sample::default(), Sample::default());
+    for run in 0..RUNS {
+        let taken = machine.snapshot(&format!("run-{run}")).await?.snapshot;
+        ours.add(taken.pause_ms as f64);
+        // Digests are computed in the background: they shall slow neither.
+        daemon.quiet().await?;
+        daemon.client().delete_snapshot(&taken.id).await?;
+        theirs.add_time(bare.pause().await?);
+    }
+    bare.end().await?;
+    daemon.finish().await?;
+    Ok(Figure { name, value: ours.median(), unit: "ms", bare: Some(theirs.median()) })
+}
