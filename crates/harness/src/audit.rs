@@ -89,6 +89,10 @@ impl Audit {
         let read = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
         let cgroup = String::from_utf8_lossy(&read("cgroup")).into_owned();
         let line = String::from_utf8_lossy(&read("cmdline")).into_owned();
+        // It has ended, and waits for init to notice.
+        if String::from_utf8_lossy(&read("status")).contains("State:\tZ") {
+            return false;
+        }
         cgroup.contains(&format!("computer-{}", self.host_id))
             || line.split('\0').any(|word| word == self.root)
     }

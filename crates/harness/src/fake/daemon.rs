@@ -103,7 +103,7 @@ impl FakeDaemon {
         let machines: Vec<_> = rows.machines.values().cloned().collect();
         let snapshots: Vec<_> = rows.snapshots.values().cloned().collect();
         let volumes: Vec<_> = rows.volumes.values().cloned().collect();
-        let open: Vec<_> = rows.open().map(|operation| operation.plan.clone()).collect();
+        let open: Vec<_> = rows.open().cloned().filter_map(Operation::reserving).collect();
         let operation = self.counter.operation_id();
         let facts = Facts {
             settings: &self.runner.host().settings,

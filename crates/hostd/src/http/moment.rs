@@ -4,7 +4,7 @@ use contract::OperationId;
 use engine::host::Host;
 use engine::plan::{Capacity, Facts, Plan};
 use engine::port::PortError;
-use engine::record::{Machine, Snapshot, Volume};
+use engine::record::{Machine, Operation, Snapshot, Volume};
 use jiff::Timestamp;
 
 /// How much room there is.
@@ -39,7 +39,7 @@ impl Moment {
             machines: journal.machines().await?,
             snapshots: journal.snapshots().await?,
             volumes: journal.volumes().await?,
-            open: open.into_iter().flatten().map(|operation| operation.plan).collect(),
+            open: open.into_iter().flatten().filter_map(Operation::reserving).collect(),
             capacity: room.capacity()?,
             now: host.clock.now(),
         })
