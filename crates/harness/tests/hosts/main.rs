@@ -1,5 +1,7 @@
 //! Real daemons and real guests, end to end. Every test ends with an audit: nothing of its hosts is left on this machine.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test does")]
+
 mod deaths;
 mod exec;
 mod hostile;
