@@ -140,9 +140,10 @@ pub async fn a_stranger_with_the_pid_is_not_the_run(vmm: &dyn Vmm, fixture: &dyn
     let later = VmmHandle { start_time_ticks: handle.start_time_ticks + 1, ..handle.clone() };
     let rebooted = VmmHandle { boot_id: "another boot".to_owned(), ..handle.clone() };
 
-    for stranger in [later, rebooted] {
+    for (stranger, is_stopped) in [(later, false), (rebooted, true)] {
         let observed = observe(vmm, &spec.launch, &stranger).await;
-        assert!(matches!(observed, Observation::Ended { is_clean: false, .. }), "{observed:?}");
+        let Observation::Ended { is_clean, .. } = observed else { panic!("{observed:?}") };
+        assert_eq!(is_clean, is_stopped, "after a reboot of the host machines are stopped");
     }
     assert!(matches!(observe(vmm, &spec.launch, &handle).await, Observation::Alive(_)));
     vmm.end(&spec.launch).await.expect("end");

@@ -113,7 +113,8 @@ pub enum Observation {
     Alive(RunState),
     /// It is gone.
     Ended {
-        /// True when the guest powered itself off; false for a crash, a kill or an unknown end.
+        /// True when the guest powered itself off, and when the host was started anew, which is no fault of the guest's
+        /// either: the machine is stopped (P4). False for a crash, a kill or an unknown end.
         is_clean: bool,
         /// How it ended, in words.
         reason: String,

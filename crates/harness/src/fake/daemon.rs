@@ -134,7 +134,7 @@ impl FakeDaemon {
         let mut ticket = self.begin(plan).await?;
         let closed = async {
             let change = ticket.closed().await;
-            self.runner.idle().await;
+            self.quiet().await;
             change
         };
         tokio::select! {
@@ -144,11 +144,23 @@ impl FakeDaemon {
         }
     }
 
+    /// Waits until no task of this daemon works on an open operation: each is closed, or left to the reconciler.
+    pub async fn quiet(&self) {
+        let is_worked_on = || {
+            let open: Vec<OperationId> =
+                self.world().lock().rows.open().map(|operation| operation.id.clone()).collect();
+            open.iter().any(|operation| self.runner.is_active(operation))
+        };
+        while is_worked_on() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// One pass of the reconciler with all that it sets going. False when the daemon died meanwhile.
     pub async fn reconcile(&self) -> bool {
         let pass = async {
             reconcile(&self.runner, self.counter.as_ref()).await;
-            self.runner.idle().await;
+            self.quiet().await;
         };
         tokio::select! {
             biased;

@@ -66,7 +66,11 @@ impl Vmm for FakeVmm {
     async fn observe(&self, launch: &Launch, handle: &VmmHandle) -> Result<Observation, PortError> {
         self.life
             .effect("vmm.observe", |state| {
-                let ended = state.ended.get(&launch.operation).cloned();
+                let ended = if handle.boot_id == state.boot_id() {
+                    state.ended.get(&launch.operation).cloned()
+                } else {
+                    Some((true, "the host was started anew".into()))
+                };
                 let found = state.process(&launch.operation);
                 Ok(match found.filter(|process| process.handle == *handle) {
                     Some(process) if process.is_paused => Observation::Alive(RunState::Paused),

@@ -103,7 +103,7 @@ impl Qemu {
     fn ended(&self, launch: &Launch, handle: &VmmHandle) -> Observation {
         if boot_id().is_ok_and(|now| now != handle.boot_id) {
             return Observation::Ended {
-                is_clean: false,
+                is_clean: true,
                 reason: "the host was started anew".to_owned(),
             };
         }

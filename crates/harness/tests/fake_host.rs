@@ -1,0 +1,88 @@
+//! What happens to machines and their daemon on the fake host, short of a fault in every place.
+
+use engine::phase::Phase;
+use engine::record::Machine;
+use harness::fake::{FakeDaemon, Faults, OperateError};
+use harness::sweep::Intent;
+
+async fn done(daemon: &FakeDaemon, intent: Intent) {
+    let plan = intent.plan(daemon).unwrap();
+    daemon.run(plan).await.unwrap();
+}
+
+async fn with_box() -> FakeDaemon {
+    let daemon = FakeDaemon::first();
+    Intent::furnish(&mut daemon.world().lock());
+    done(&daemon, Intent::Create("box")).await;
+    daemon
+}
+
+fn only_machine(daemon: &FakeDaemon) -> Machine {
+    daemon.world().lock().rows.machines.values().next().cloned().unwrap()
+}
+
+#[tokio::test]
+async fn promise_p4_after_a_reboot_of_the_host_machines_are_stopped_with_that_reason() {
+    let daemon = with_box().await;
+    daemon.world().reboot();
+    let daemon = daemon.next(Faults::default());
+    assert!(daemon.reconcile().await);
+    let reason = Some("the host was started anew".to_owned());
+    assert_eq!(only_machine(&daemon).phase, Phase::Stopped { reason });
+    done(&daemon, Intent::Start("box")).await;
+    assert!(matches!(only_machine(&daemon).phase, Phase::Running { .. }));
+}
+
+#[tokio::test]
+async fn promise_p4_a_new_daemon_adopts_machines_and_ends_nothing() {
+    let daemon = with_box().await;
+    let daemon = daemon.next(Faults::default());
+    assert!(daemon.reconcile().await && daemon.reconcile().await);
+    assert!(matches!(only_machine(&daemon).phase, Phase::Running { .. }));
+    assert_eq!(daemon.world().lock().processes.len(), 1);
+}
+
+#[tokio::test]
+async fn promise_p3_a_caller_that_hangs_up_in_the_middle_of_a_snapshot_cancels_nothing() {
+    let daemon = with_box().await;
+    let plan = Intent::Snapshot("box", "saved").plan(&daemon).unwrap();
+    let ticket = daemon.begin(plan).await.unwrap();
+    drop(ticket);
+    daemon.quiet().await;
+    let state = daemon.world().lock();
+    assert_eq!(state.rows.snapshots.len(), 1);
+    assert!(state.processes.values().all(harness::fake::Process::works));
+    let open: Vec<_> = state.rows.open().map(|operation| operation.plan.kind).collect();
+    assert_eq!(open, []);
+}
+
+#[tokio::test]
+async fn promise_p9_a_snapshot_that_is_being_made_is_neither_made_again_nor_deleted() {
+    let daemon = with_box().await;
+    let first = Intent::Snapshot("box", "saved").plan(&daemon).unwrap();
+    let second = Intent::Snapshot("box", "saved").plan(&daemon).unwrap();
+    let mut ticket = daemon.begin(first).await.unwrap();
+    let refused = daemon.begin(second).await.unwrap_err();
+    assert!(matches!(refused, OperateError::NotBegun(_)), "{refused:?}");
+    ticket.closed().await.unwrap();
+}
+
+#[tokio::test]
+async fn promise_p14_a_guest_whose_agent_never_answers_fails_by_its_deadline_with_the_reason() {
+    let daemon = FakeDaemon::first();
+    Intent::furnish(&mut daemon.world().lock());
+    let plan = Intent::Create("deaf").plan(&daemon).unwrap();
+    let mut ticket = daemon.begin(plan).await.unwrap();
+    ticket.committed().await.unwrap();
+    for process in daemon.world().lock().processes.values_mut() {
+        process.guest.agent = harness::fake::Agent::Deaf;
+    }
+    ticket.closed().await.unwrap();
+    let Phase::Failed { reason, kept: None, .. } = only_machine(&daemon).phase else {
+        panic!("{:?}", only_machine(&daemon).phase)
+    };
+    assert!(reason.contains("not ready within its deadline"), "{reason}");
+    assert!(reason.ends_with("the last console line"), "{reason}");
+    let state = daemon.world().lock();
+    assert!(state.processes.is_empty() && state.slots.is_empty() && state.cgroups.is_empty());
+}
