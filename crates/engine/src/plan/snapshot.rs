@@ -52,13 +52,15 @@ pub fn create(
     if machine.memory == Memory::Own {
         dirty.push(memory.clone());
     }
-    prepare.push(Step::SyncDirty { paths: dirty });
+    prepare.push(Step::SyncDirty { paths: dirty.clone() });
     if has_agent {
         prepare.push(Step::Freeze {
             launch: launch.clone(),
             self_thaw_ms: deadlines.self_thaw_ms,
             deadline_ms: deadlines.agent_ms,
         });
+        // What the guest wrote meanwhile would be written back within the pause, before a file can share its blocks.
+        prepare.push(Step::SyncDirty { paths: dirty });
     }
     prepare.push(Step::Pause { launch: launch.clone() });
     let captured = scratch.join(snapshot_file::CAPTURED);

@@ -42,6 +42,7 @@ fn promise_p3_p5_only_device_state_and_clones_lie_between_pause_and_resume() {
             Step::MakeDir { dir: scratch.clone().into() },
             Step::SyncDirty { paths: vec![disk.into(), memory.into()] },
             Step::Freeze { launch: launch.clone(), self_thaw_ms: 30_000, deadline_ms: 2_000 },
+            Step::SyncDirty { paths: vec![disk.into(), memory.into()] },
             Step::Pause { launch: launch.clone() },
             Step::Capture {
                 launch: launch.clone(),
