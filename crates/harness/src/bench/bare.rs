@@ -194,23 +194,41 @@ impl Bare {
         .await
     }
 
-    /// Stops it, saves its device state and lets it go on; how long it stood still.
+    /// Stops it, saves its device state, clones its files and lets it go on; how long it stood still. What is dirty is
+    /// written back before, as a daemon does.
     pub(super) async fn pause(&self) -> Result<Duration, HarnessError> {
         let path = self.dir.join("vmstate");
         let state = File::create(&path).map_err(HarnessError::io(format!("make {path}")))?;
         let mut monitor = self.monitor().await?;
         monitor.set_migration_capabilities().await.map_err(failed)?;
         monitor.set_migration_bandwidth(1 << 40).await.map_err(failed)?;
+        let files = [self.kept("memory")?, self.kept("disk")?];
         let began = Instant::now();
         monitor.stop().await.map_err(failed)?;
         monitor.migrate_to(state.as_fd()).await.map_err(failed)?;
         monitor.wait_migration(MONITOR).await.map_err(failed)?;
+        for (file, clone) in &files {
+            let cloned = rustix::fs::ioctl_ficlone(clone, file);
+            cloned
+                .map_err(|error| HarnessError::io("clone a bare machine's file")(error.into()))?;
+        }
         // QEMU refuses to go on until it has put the migration away.
         while monitor.query_status().await.map_err(failed)? == VmStatus::FinishMigrate {
             monitor.migrate_cancel().await.map_err(failed)?;
         }
         monitor.cont().await.map_err(failed)?;
         Ok(began.elapsed())
+    }
+
+    /// A file with nothing dirty, and an empty one for its clone.
+    fn kept(&self, name: &str) -> Result<(File, File), HarnessError> {
+        let path = self.dir.join(name);
+        let open = || {
+            let file = File::open(&path)?;
+            file.sync_data()?;
+            Ok((file, File::create(self.dir.join(format!("{name}.clone")))?))
+        };
+        open().map_err(HarnessError::io(format!("keep {path}")))
     }
 
     /// Ends it.
