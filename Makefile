@@ -7,6 +7,9 @@ agent := $(target_dir)/lib/computer/computer-agent
 # A static agent runs in every image, as its first process; it is small without its symbols.
 agent_flags := -C target-feature=+crt-static -C strip=symbols
 
+# All in one build: cargo unites the features of what is built together, and would build much twice otherwise.
+with_harness = $(CARGO) build --locked --package cli --package hostd --package harness --bins
+
 .DEFAULT_GOAL := help
 .PHONY: help install-tools build agent test demo bench
 
@@ -31,8 +34,8 @@ agent:
 demo:
 	@scripts/as-root.sh demo
 	@scripts/install.sh --build
-	@$(MAKE) --no-print-directory build
-	@$(CARGO) build --locked --package harness --bin demo
+	@$(MAKE) --no-print-directory agent
+	@$(with_harness)
 	@$(target_dir)/debug/demo
 
 ## test: everything, in real machines where this one can run them
@@ -45,6 +48,6 @@ test:
 bench:
 	@scripts/as-root.sh bench
 	@scripts/install.sh --build
-	@$(MAKE) --no-print-directory build
-	@$(CARGO) build --locked --package harness --bin bench
+	@$(MAKE) --no-print-directory agent
+	@$(with_harness)
 	@$(target_dir)/debug/bench $(if $(ONLY),--only $(ONLY))
