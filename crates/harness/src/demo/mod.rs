@@ -4,8 +4,8 @@
 //!  host a: create -> work -> snapshot -> upload --> object store --> host b: restore, restore
 //!             \-> the source works on                                      \-> both go on from the snapshot
 //! ```
-//! [`stage`] sets up what a person would have: an image, storage that clones files, two daemons, an object store. The
-//! [`story`] then types `computer` commands, shows each as it is typed, and checks what it sees. Whatever happens, also at
+//! `stage` sets up what a person would have: an image, storage that clones files, two daemons, an object store. The
+//! `story` then types `computer` commands, shows each as it is typed, and checks what it sees. Whatever happens, also at
 //! ctrl-C, what was made goes.
 
 mod machines;
