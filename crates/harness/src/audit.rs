@@ -113,7 +113,11 @@ impl Audit {
             best_effort(tool("ip", &["netns", "delete", &name]), Utf8Path::new(&name));
         }
         for name in self.interfaces() {
-            best_effort(tool("ip", &["link", "delete", &name]), Utf8Path::new(&name));
+            let deleted = tool("ip", &["link", "delete", &name]);
+            // Its namespace, on the way out, may have taken it along.
+            if Utf8Path::new("/sys/class/net").join(&name).exists() {
+                best_effort(deleted, Utf8Path::new(&name));
+            }
         }
         for table in self.tables() {
             let words: Vec<&str> =
