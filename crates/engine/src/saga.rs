@@ -16,33 +16,51 @@ use crate::host::Host;
 use crate::plan::{Change, Plan};
 use crate::port::{Closing, PortError};
 use crate::record::{Finding, Operation, OperationError};
+use crate::step::Step;
 use crate::undo::undo;
 use contract::operation::OperationState;
 
 /// Runs the preparing steps and commits. The change as committed; on error the caller settles.
 pub async fn prepare(plan: &Plan, host: &Host) -> Result<Change, OperationError> {
     let mut findings = Vec::new();
+    let mut noted = 0;
+    let mut is_paused = false;
     for step in &plan.prepare {
         let span = info_span!("step", step = step.name());
         let effect = apply(step, &plan.operation, host).instrument(span).await;
         let effect = effect.map_err(|error| failure(&error))?;
-        for finding in effect.findings {
-            host.journal.note(&plan.operation, &finding).await.map_err(|error| failure(&error))?;
-            findings.push(finding);
+        findings.extend(effect.findings);
+        // Between a pause and its resume nothing waits on the store.
+        match step {
+            Step::Pause { .. } => is_paused = true,
+            Step::Resume { .. } => is_paused = false,
+            _ => {}
+        }
+        if !is_paused {
+            note(plan, &findings[noted..], host).await?;
+            noted = findings.len();
         }
     }
     // Parts of an upload were noted as they finished, past this loop.
-    let noted = match &plan.commit {
+    let found = match &plan.commit {
         Change::UploadFinished { .. } => noted_findings(plan, host).await?,
         _ => findings,
     };
-    let change = plan.commit.clone().complete(&noted).map_err(|error| OperationError {
+    let change = plan.commit.clone().complete(&found).map_err(|error| OperationError {
         fault: crate::port::Fault::Internal,
         reason: error.to_string(),
     })?;
     host.journal.commit(&plan.operation, &change).await.map_err(|error| failure(&error))?;
     info!(resource = plan.resource_id, "committed");
     Ok(change)
+}
+
+async fn note(plan: &Plan, findings: &[Finding], host: &Host) -> Result<(), OperationError> {
+    for finding in findings {
+        let noted = host.journal.note(&plan.operation, finding).await;
+        noted.map_err(|error| failure(&error))?;
+    }
+    Ok(())
 }
 
 async fn noted_findings(plan: &Plan, host: &Host) -> Result<Vec<Finding>, OperationError> {
