@@ -45,7 +45,6 @@ pub async fn apply(step: &Step, operation: &OperationId, host: &Host) -> Result<
         }
         Step::GiveTo { paths, owner } => host.files.give_to(paths, *owner).await.map(|()| none()),
         Step::BuildSlot { slot } => host.network.build(slot).await.map(|()| none()),
-        Step::OpenSlot { slot, egress } => host.network.open(slot, *egress).await.map(|()| none()),
         Step::Launch { spec } => {
             let handle = host.vmm(spec.launch.vmm)?.launch(spec).await?;
             Ok(Effect::found(Finding::Launched { handle }))

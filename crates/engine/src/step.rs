@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use contract::artifact::ArtifactId;
-use contract::machine::{Egress, GuestProtocol};
+use contract::machine::GuestProtocol;
 use contract::{MachineId, PresignedUrl, Sha256Hex, SnapshotId};
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +26,6 @@ pub enum Step {
     GiveTo { paths: Vec<Utf8PathBuf>, owner: u32 },
     /// Builds a slot, closed. Undo: destroy it.
     BuildSlot { slot: Slot },
-    /// Lets a guest out.
-    OpenSlot { slot: Slot, egress: Egress },
     /// Starts a VMM. Undo: end it.
     Launch { spec: Box<LaunchSpec> },
     /// Waits until a guest is ready, and gives it its identity on the way. Ends in `running` or `failed`.
@@ -77,7 +75,6 @@ impl Step {
             Self::CloneFile { .. } => "clone_file",
             Self::GiveTo { .. } => "give_to",
             Self::BuildSlot { .. } => "build_slot",
-            Self::OpenSlot { .. } => "open_slot",
             Self::Launch { .. } => "launch",
             Self::AwaitReady { .. } => "await_ready",
             Self::ShutDown { .. } => "shut_down",

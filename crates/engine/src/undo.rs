@@ -27,7 +27,6 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
         Step::PlaceArtifact { .. }
         | Step::CloneFile { .. }
         | Step::GiveTo { .. }
-        | Step::OpenSlot { .. }
         | Step::AwaitReady { .. }
         | Step::ShutDown { .. }
         | Step::EndRun { .. }
