@@ -6,8 +6,8 @@ use harness::fake::{FakeDaemon, Faults, OperateError};
 use harness::sweep::Intent;
 
 async fn done(daemon: &FakeDaemon, intent: Intent) {
-    let plan = intent.plan(daemon).unwrap();
-    daemon.run(plan).await.unwrap();
+    let plan = intent.plan(daemon).expect("a plan");
+    daemon.run(plan).await.expect("a plan that ends well");
 }
 
 async fn with_box() -> FakeDaemon {
@@ -18,7 +18,7 @@ async fn with_box() -> FakeDaemon {
 }
 
 fn only_machine(daemon: &FakeDaemon) -> Machine {
-    daemon.world().lock().rows.machines.values().next().cloned().unwrap()
+    daemon.world().lock().rows.machines.values().next().cloned().expect("a machine")
 }
 
 #[tokio::test]
