@@ -79,6 +79,9 @@ pub async fn apply(step: &Step, operation: &OperationId, host: &Host) -> Result<
         Step::Capture { launch, into } => {
             host.vmm(launch.vmm)?.capture(launch, into).await.map(|()| none())
         }
+        Step::CollectMemory { launch, into } => {
+            host.vmm(launch.vmm)?.collect_memory(launch, into).await.map(|()| none())
+        }
         Step::Resume { launch } => {
             host.vmm(launch.vmm)?.resume(launch).await?;
             let at_us = micros(host);

@@ -44,8 +44,10 @@ pub enum Step {
     Freeze { launch: Launch, self_thaw_ms: u64, deadline_ms: u64 },
     /// Stops vCPUs. Undo: resume.
     Pause { launch: Launch },
-    /// Writes device state.
+    /// Writes device state. Undo: give up what the VMM set aside.
     Capture { launch: Launch, into: Utf8PathBuf },
+    /// Brings guest RAM out of a VMM that keeps it to itself.
+    CollectMemory { launch: Launch, into: Utf8PathBuf },
     /// Runs vCPUs.
     Resume { launch: Launch },
     /// Thaws guest processes.
@@ -85,6 +87,7 @@ impl Step {
             Self::Freeze { .. } => "freeze",
             Self::Pause { .. } => "pause",
             Self::Capture { .. } => "capture",
+            Self::CollectMemory { .. } => "collect_memory",
             Self::Resume { .. } => "resume",
             Self::Thaw { .. } => "thaw",
             Self::Seal { .. } => "seal",

@@ -22,6 +22,7 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
         Step::Freeze { launch, deadline_ms, .. } => {
             thaw(host, launch, Duration::from_millis(*deadline_ms)).await
         }
+        Step::Capture { launch, .. } => host.vmm(launch.vmm)?.discard_capture(launch).await,
         Step::Publish { to, .. } => host.chunks.unpublish(to, operation).await,
         // Inside a directory or a run of this operation, or without a trace on the host.
         Step::PlaceArtifact { .. }
@@ -33,7 +34,7 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
         | Step::DestroySlot { .. }
         | Step::RemoveTree { .. }
         | Step::SyncDirty { .. }
-        | Step::Capture { .. }
+        | Step::CollectMemory { .. }
         | Step::Resume { .. }
         | Step::Thaw { .. }
         | Step::Seal { .. }

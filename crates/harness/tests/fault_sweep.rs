@@ -111,3 +111,22 @@ fn promise_p12_an_upload_resumes_after_every_fault() {
 fn promise_p4_a_vmm_that_ended_by_itself_is_retired_at_every_fault() {
     sweep(&Case::new([Intent::Create("box")], Intent::Retire("box")));
 }
+
+#[test]
+fn promise_p3_p4_a_snapshot_of_memory_that_its_vmm_keeps_leaves_its_source_running_at_every_fault()
+{
+    let case = Case::new([Intent::Create("box")], Intent::Snapshot("box", "saved"));
+    sweep(&case.under_firecracker());
+}
+
+#[test]
+fn promise_p7_p8_a_local_restore_onto_sealed_memory_is_all_or_nothing_at_every_fault() {
+    let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved")];
+    sweep(&Case::new(arranged, Intent::Restore("saved", "clone")).under_firecracker());
+}
+
+#[test]
+fn promise_p6_p8_a_durable_restore_onto_private_memory_is_all_or_nothing_at_every_fault() {
+    let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved")];
+    sweep(&Case::new(arranged, Intent::RestoreDurable("saved", "clone")).under_firecracker());
+}

@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod conformance;
+pub mod firecracker;
 pub mod host;
 pub mod jail;
 pub mod process;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use vmm::cgroup::{Cgroup, unified_mount};
-use vmm::jail::spec::{JailSpec, Logs, ProcessLimits, Program, VERSION};
+use vmm::jail::spec::{JailSpec, Logs, ProcessLimits, Program, Task, VERSION};
 use vmm::jail::{JailError, Launcher, spawn};
 
 /// What a case does to a specification that would work but for its program.
@@ -70,7 +70,7 @@ async fn failing(
     let dir = tempfile::tempdir().unwrap();
     let mut spec = spec(Utf8Path::from_path(dir.path()).unwrap());
     change(&mut spec);
-    spawn(launcher, cgroup, &spec, deadline).await.unwrap_err()
+    spawn(launcher, cgroup, &Task::Jail(Box::new(spec)), deadline).await.unwrap_err()
 }
 
 #[tokio::test]

@@ -206,7 +206,17 @@ impl Facts<'_> {
         let lives = |machine: &&Machine| machine.phase.run().is_some();
         let running = self.machines.iter().filter(lives).map(|machine| machine.shape.memory_mib);
         let planned = self.starting().map(|machine| machine.shape.memory_mib);
-        running.chain(planned).fold(0, |sum, mib| sum.saturating_add(mib.saturating_mul(1 << 20)))
+        let aside = self.open.iter().filter_map(|plan| match &plan.commit {
+            Change::SnapshotAdded { snapshot } => {
+                let host = &snapshot.origin.host;
+                (host.vmm == VmmKind::Firecracker).then_some(host.shape.memory_mib)
+            }
+            _ => None,
+        });
+        running
+            .chain(planned)
+            .chain(aside)
+            .fold(0, |sum, mib| sum.saturating_add(mib.saturating_mul(1 << 20)))
     }
 
     fn promised_disk(&self) -> u64 {

@@ -4,13 +4,15 @@ use contract::ErrorCode;
 use contract::artifact::{ArtifactId, SnapshotArtifact};
 use contract::operation::OperationKind;
 use contract::restore::{DurableSnapshot, RestoreSnapshotRequest, Verify};
-use contract::{PresignedUrl, Sha256Hex, VolumeId};
+use contract::{PresignedUrl, Sha256Hex, SnapshotId, VolumeId};
 
 use crate::claim::Claim;
 use crate::layout::machine_file;
 use crate::phase::Phase;
 use crate::port::{Boot, CheckDepth, DiskSource, DownloadTarget};
-use crate::record::{Machine, Manifest, Memory, Origin, Slot, Snapshot, SnapshotState, Volume};
+use crate::record::{
+    Machine, Manifest, Memory, Origin, Slot, Snapshot, SnapshotState, VmmKind, Volume,
+};
 use crate::step::Step;
 
 use super::machine::{artifact_is_allowed, launch_of, place_kernel, run, started, system_volume};
@@ -46,7 +48,7 @@ pub fn plan(
         ));
     }
     compatibility::check(&origin.host, here)?;
-    if request.dense {
+    if request.dense && origin.host.vmm == VmmKind::Qemu {
         return Err(Refusal::new(
             ErrorCode::Refused,
             "dense restores are not offered by this VMM; leave `dense` out",
@@ -77,7 +79,7 @@ pub fn plan(
             .take(user_disks.len())
             .map(|number| VolumeId::user_of(id, number))
             .collect(),
-        memory: Memory::Own,
+        memory: memory(source, origin.host.vmm, &origin.snapshot),
         restored_from: Some(origin.snapshot.clone()),
         machine_id_hex: format!("{:032x}", facts.random),
         identity: None,
@@ -99,6 +101,7 @@ pub fn plan(
     let boot = Boot::Restore {
         vmstate: launch.dir.join(machine_file::VMSTATE),
         tsc_khz: origin.host.tsc_khz,
+        vmm_sha256: origin.host.vmm_sha256.clone(),
     };
     prepare.extend(run(&machine, &launch, &slot, boot, facts));
     // The guest's processes are frozen in the snapshot: what runs on is the agent, until it has confirmed.
@@ -129,6 +132,14 @@ pub fn plan(
     })
 }
 
+/// Firecracker always maps memory privately; QEMU maps a clone of the machine's own, so that it can be cloned again.
+fn memory(source: &Source<'_>, vmm: VmmKind, snapshot: &SnapshotId) -> Memory {
+    match (source, vmm) {
+        (Source::Local(_), VmmKind::Firecracker) => Memory::Sealed { snapshot: snapshot.clone() },
+        (Source::Durable(_), _) | (_, VmmKind::Qemu) => Memory::Own,
+    }
+}
+
 /// How the files of a snapshot come to lie in the machine's directory.
 struct Placement<'a> {
     manifest: &'a Manifest,
@@ -145,13 +156,22 @@ impl Placement<'_> {
             dir: dir.clone(),
             depth,
         }];
-        steps.extend(self.manifest.files.iter().map(|file| Step::CloneFile {
+        let own = self.manifest.files.iter().filter(|file| self.is_cloned(file.artifact));
+        steps.extend(own.map(|file| Step::CloneFile {
             source: DiskSource::File { path: dir.join(file.artifact.file_name()) },
             to: self.target(file.artifact),
             size_bytes: self.grown(file.artifact),
             owner: Some(self.slot.uid),
         }));
         steps
+    }
+
+    /// Memory that is mapped privately stays where it is sealed, and all clones share its page cache.
+    fn is_cloned(&self, artifact: ArtifactId) -> bool {
+        match &self.machine.memory {
+            Memory::Own => true,
+            Memory::Sealed { .. } => artifact != ArtifactId::Memory,
+        }
     }
 
     fn durable(&self, snapshot: &DurableSnapshot) -> Result<Vec<Step>, Refusal> {

@@ -10,7 +10,7 @@ use crate::claim::Claim;
 use crate::layout::{machine_file, snapshot_file};
 use crate::phase::Phase;
 use crate::port::{DiskSource, SealRequest};
-use crate::record::{Machine, Memory, Origin, Snapshot, SnapshotOrigin, SnapshotState};
+use crate::record::{Machine, Memory, Origin, Snapshot, SnapshotOrigin, SnapshotState, VmmKind};
 use crate::step::Step;
 
 use super::{Change, Facts, Hold, Plan, Refusal};
@@ -32,7 +32,12 @@ pub fn create(
         ));
     };
     facts.snapshot_is_new(id)?;
-    facts.room_for(0, machine.shape.memory_mib << 20)?;
+    // What a VMM sets aside of guest RAM takes as much again, until it is collected.
+    let aside_mib = match machine.vmm {
+        VmmKind::Qemu => 0,
+        VmmKind::Firecracker => machine.shape.memory_mib,
+    };
+    facts.room_for(aside_mib, machine.shape.memory_mib << 20)?;
 
     let layout = &facts.settings.layout;
     let deadlines = facts.settings.deadlines;
@@ -49,7 +54,7 @@ pub fn create(
 
     let mut prepare = vec![Step::MakeDir { dir: scratch.clone() }];
     let mut dirty: Vec<_> = disks.iter().map(|disk| disk.path.clone()).collect();
-    if machine.memory == Memory::Own {
+    if memory_is_cloned(machine)? {
         dirty.push(memory.clone());
     }
     prepare.push(Step::SyncDirty { paths: dirty.clone() });
@@ -65,14 +70,8 @@ pub fn create(
     prepare.push(Step::Pause { launch: launch.clone() });
     let captured = scratch.join(snapshot_file::CAPTURED);
     prepare.push(Step::Capture { launch: launch.clone(), into: captured.clone() });
-    match &machine.memory {
-        Memory::Own => prepare.push(clone(memory, snapshot_file::MEMORY)),
-        Memory::Sealed { .. } => {
-            return Err(Refusal::new(
-                ErrorCode::Refused,
-                "a machine restored dense cannot be snapshotted by this VMM",
-            ));
-        }
+    if memory_is_cloned(machine)? {
+        prepare.push(clone(memory, snapshot_file::MEMORY));
     }
     let names = machine.disk_names();
     prepare.extend(
@@ -81,6 +80,12 @@ pub fn create(
     prepare.push(Step::Resume { launch: launch.clone() });
     if has_agent {
         prepare.push(Step::Thaw { launch: launch.clone(), deadline_ms: deadlines.agent_ms });
+    }
+    if !memory_is_cloned(machine)? {
+        prepare.push(Step::CollectMemory {
+            launch: launch.clone(),
+            into: scratch.join(snapshot_file::MEMORY),
+        });
     }
     // The VMM had the captured file open; what is sealed is an inode it never saw.
     prepare.push(clone(captured, snapshot_file::VMSTATE));
@@ -141,6 +146,18 @@ pub fn create(
         },
         finish,
     })
+}
+
+/// Whether guest RAM is a file of the machine's own, which is cloned within the pause, or is collected from the VMM after it.
+fn memory_is_cloned(machine: &Machine) -> Result<bool, Refusal> {
+    match (machine.vmm, &machine.memory) {
+        (VmmKind::Firecracker, Memory::Own | Memory::Sealed { .. }) => Ok(false),
+        (VmmKind::Qemu, Memory::Own) => Ok(true),
+        (VmmKind::Qemu, Memory::Sealed { .. }) => Err(Refusal::new(
+            ErrorCode::Refused,
+            "a machine restored dense cannot be snapshotted by this VMM",
+        )),
+    }
 }
 
 /// Deletes a snapshot that nothing uses. Machines that map its memory keep it in use.

@@ -24,4 +24,6 @@ pub use files::{DiskSource, Files};
 pub use guest::{Configured, Guest, GuestIdentity, Login, Reach, Renewal, SshHostKeys};
 pub use journal::{BeginError, Closing, Journal};
 pub use network::Network;
-pub use vmm::{Boot, Disk, GuestMemory, Launch, LaunchSpec, Observation, RunState, Vmm, VmmHandle};
+pub use vmm::{
+    Boot, Disk, GuestMemory, Launch, LaunchSpec, Observation, OriginOf, RunState, Vmm, VmmHandle,
+};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
-use contract::{MachineId, OperationId};
+use contract::{MachineId, OperationId, Sha256Hex};
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Origin, Shape, Slot, VmmKind};
@@ -71,6 +71,8 @@ pub enum Boot {
         vmstate: Utf8PathBuf,
         /// The TSC frequency the guest believes in, in kHz; part of its identity.
         tsc_khz: u64,
+        /// SHA-256 of the VMM's binary that wrote it, of which there may be several here.
+        vmm_sha256: Sha256Hex,
     },
 }
 
@@ -121,11 +123,20 @@ pub enum Observation {
     },
 }
 
+/// Of what a snapshot's origin is asked.
+#[derive(Debug, Clone, Copy)]
+pub enum OriginOf<'a> {
+    /// A snapshot of this run, taken now.
+    Run(&'a Launch),
+    /// The nearest that this host offers to where a snapshot was taken.
+    Restore(&'a Origin),
+}
+
 /// Runs guests. One implementation each for QEMU and Firecracker, and an honest fake.
 #[async_trait]
 pub trait Vmm: Send + Sync {
-    /// What a snapshot taken here now depends on: VMM version, CPU, TSC, host kernel.
-    async fn origin(&self, shape: &Shape) -> Result<Origin, PortError>;
+    /// What a snapshot depends on: VMM version, CPU, TSC, host kernel.
+    async fn origin(&self, shape: &Shape, of: OriginOf<'_>) -> Result<Origin, PortError>;
 
     /// Starts a jailed VMM. On error nothing that matters is left but what `end` removes.
     async fn launch(&self, spec: &LaunchSpec) -> Result<VmmHandle, PortError>;
@@ -139,8 +150,16 @@ pub trait Vmm: Send + Sync {
     /// Runs the vCPUs. Idempotent, also for a run that is gone (nothing to resume).
     async fn resume(&self, launch: &Launch) -> Result<(), PortError>;
 
-    /// Writes device state of a paused guest to `into` (a new file).
+    /// Writes device state of a paused guest to `into` (a new file). A VMM that keeps guest RAM to itself sets that aside too, where
+    /// [`Vmm::collect_memory`] finds it.
     async fn capture(&self, launch: &Launch, into: &Utf8Path) -> Result<(), PortError>;
+
+    /// Brings guest RAM, as the last capture set it aside, to `into` (a new file). The guest may run meanwhile. Only for a VMM that keeps
+    /// guest RAM to itself; where it is a file of the machine's own ([`GuestMemory::Own`]), that is cloned within the pause.
+    async fn collect_memory(&self, launch: &Launch, into: &Utf8Path) -> Result<(), PortError>;
+
+    /// Gives up what a capture set aside, which nobody will collect. Idempotent, also for a run that is gone.
+    async fn discard_capture(&self, launch: &Launch) -> Result<(), PortError>;
 
     /// Presses the power button (or SendCtrlAltDel).
     async fn press_power_button(&self, launch: &Launch) -> Result<(), PortError>;

@@ -113,6 +113,7 @@ fn expected(files: Vec<Step>, claims: Vec<Claim>) -> Plan {
                 boot: Boot::Restore {
                     vmstate: format!("{dir}/vmstate.bin").into(),
                     tsc_khz: 2_000_000,
+                    vmm_sha256: origin().vmm_sha256,
                 },
             }),
         },

@@ -59,21 +59,31 @@ pub struct FakeDaemon {
 }
 
 impl FakeDaemon {
-    /// The first daemon of a new host.
+    /// The first daemon of a new host with QEMU.
     pub fn first() -> Self {
+        Self::first_with(VmmKind::Qemu)
+    }
+
+    /// The first daemon of a new host with this VMM.
+    pub fn first_with(vmm: VmmKind) -> Self {
         let world = Arc::new(World::new(Utf8Path::new(ROOT)));
-        Self::start(&world, Faults::default(), Arc::default())
+        Self::start(&world, Faults::default(), Arc::default(), vmm)
     }
 
     /// The next daemon on the same host, after this one ended or died.
     pub fn next(&self, faults: Faults) -> Self {
-        Self::start(self.life.world(), faults, Arc::clone(&self.counter))
+        Self::start(self.life.world(), faults, Arc::clone(&self.counter), self.vmm())
     }
 
-    fn start(world: &Arc<World>, faults: Faults, counter: Arc<Counter>) -> Self {
+    fn start(world: &Arc<World>, faults: Faults, counter: Arc<Counter>, vmm: VmmKind) -> Self {
         let life = Life::begin(world, Arc::new(faults));
-        let runner = Runner::new(life.host(&Arc::new(settings())));
+        let runner = Runner::new(life.host(&Arc::new(settings(vmm))));
         Self { life, runner, counter }
+    }
+
+    /// The VMM of its machines.
+    pub fn vmm(&self) -> VmmKind {
+        self.runner.host().settings.vmm
     }
 
     /// The host.
@@ -176,13 +186,13 @@ impl std::fmt::Debug for FakeDaemon {
     }
 }
 
-fn settings() -> Settings {
+fn settings(vmm: VmmKind) -> Settings {
     Settings {
         layout: Layout::new(ROOT),
         host_id: "00000000".into(),
         addresses: engine::testing::block(),
         first_uid: 200_000,
-        vmm: VmmKind::Qemu,
+        vmm,
         defaults: Defaults { vcpus: 2, memory_mib: 256, storage_bytes: 2 << 30 },
         overcommit: Overcommit { memory: 1.0, disk: 1.0 },
         deadlines: Deadlines {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use engine::host::Host;
 use engine::plan::Settings;
 use engine::port::{Clock, Vmm};
-use engine::record::VmmKind;
 
 use super::chunks::FakeChunks;
 use super::clock::FakeClock;
@@ -44,10 +43,10 @@ impl Life {
     /// All ports of this life.
     pub fn host(&self, settings: &Arc<Settings>) -> Host {
         let clock: Arc<dyn Clock> = Arc::new(FakeClock::new(self.clone()));
-        let vmm: Arc<dyn Vmm> = Arc::new(FakeVmm::new(self.clone()));
+        let vmm: Arc<dyn Vmm> = Arc::new(FakeVmm::new(self.clone(), settings.vmm));
         Host {
             journal: Arc::new(MemoryJournal::new(self.clone(), Arc::clone(&clock))),
-            vmms: HashMap::from([(VmmKind::Qemu, vmm)]),
+            vmms: HashMap::from([(settings.vmm, vmm)]),
             files: Arc::new(FakeFiles::new(self.clone(), settings.layout.clone())),
             network: Arc::new(FakeNetwork::new(self.clone())),
             guest: Arc::new(FakeGuest::new(self.clone())),

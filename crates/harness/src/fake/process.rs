@@ -15,6 +15,8 @@ pub struct Process {
     pub open_inodes: Vec<u64>,
     /// Whether its vCPUs stand still.
     pub is_paused: bool,
+    /// What guest RAM held at the last capture, where the VMM keeps RAM to itself, until it is collected.
+    pub memory_aside: Option<u64>,
     /// The guest in it.
     pub guest: GuestState,
 }

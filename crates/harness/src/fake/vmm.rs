@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use camino::Utf8Path;
 use contract::OperationId;
-use engine::port::{Fault, Launch, LaunchSpec, Observation, PortError, RunState, Vmm, VmmHandle};
+use engine::port::{
+    Fault, Launch, LaunchSpec, Observation, OriginOf, PortError, RunState, Vmm, VmmHandle,
+};
 use engine::record::{CpuIdentity, Origin, Shape, VmmKind};
 
 use super::content::{Content, Part};
@@ -14,23 +16,24 @@ use super::life::Life;
 use super::process::Process;
 use super::vmm_start::start;
 
-/// The VMM port of one life.
+/// The VMM port of one life, which behaves as one of this kind does.
 #[derive(Debug)]
 pub struct FakeVmm {
     life: Life,
+    kind: VmmKind,
 }
 
 impl FakeVmm {
     /// The port.
-    pub fn new(life: Life) -> Self {
-        Self { life }
+    pub fn new(life: Life, kind: VmmKind) -> Self {
+        Self { life, kind }
     }
 }
 
 /// What every snapshot of the fake host depends on.
-pub fn origin(shape: Shape) -> Origin {
+pub fn origin(kind: VmmKind, shape: Shape) -> Origin {
     Origin {
-        vmm: VmmKind::Qemu,
+        vmm: kind,
         vmm_version: "fake 1".into(),
         vmm_sha256: contract::Sha256Hex::from_bytes(&[7; 32]),
         machine_type: "microvm".into(),
@@ -49,8 +52,8 @@ pub fn origin(shape: Shape) -> Origin {
 
 #[async_trait]
 impl Vmm for FakeVmm {
-    async fn origin(&self, shape: &Shape) -> Result<Origin, PortError> {
-        self.life.effect("vmm.origin", |_| Ok(origin(*shape))).await
+    async fn origin(&self, shape: &Shape, _of: OriginOf<'_>) -> Result<Origin, PortError> {
+        self.life.effect("vmm.origin", |_| Ok(origin(self.kind, *shape))).await
     }
 
     async fn launch(&self, spec: &LaunchSpec) -> Result<VmmHandle, PortError> {
@@ -112,8 +115,38 @@ impl Vmm for FakeVmm {
                     let action = format!("capture {}: it runs", launch.machine);
                     return Err(PortError::plain(Fault::Internal, action));
                 }
-                let inode = captured(process);
+                if self.kind == VmmKind::Firecracker {
+                    process.memory_aside = Some(process.guest.work);
+                }
+                let inode = captured(process, Part::Devices, process.guest.work);
                 state.disk.write(into, inode).map(drop)
+            })
+            .await
+    }
+
+    async fn collect_memory(&self, launch: &Launch, into: &Utf8Path) -> Result<(), PortError> {
+        self.life
+            .effect("vmm.collect_memory", |state| {
+                let process = state.process(&launch.operation).ok_or_else(|| gone(launch))?;
+                let work = process.memory_aside.take().ok_or_else(|| {
+                    let action = format!("collect memory of {}: none is aside", launch.machine);
+                    PortError::plain(Fault::Internal, action)
+                })?;
+                let size_bytes = process.spec.shape.memory_mib << 20;
+                let inode = captured(process, Part::Memory, work);
+                let inode = Inode { size_bytes, owner: 0, was_held_by_vmm: false, ..inode };
+                state.disk.write(into, inode).map(drop)
+            })
+            .await
+    }
+
+    async fn discard_capture(&self, launch: &Launch) -> Result<(), PortError> {
+        self.life
+            .effect("vmm.discard_capture", |state| {
+                if let Some(process) = state.process(&launch.operation) {
+                    process.memory_aside = None;
+                }
+                Ok(())
             })
             .await
     }
@@ -169,11 +202,11 @@ impl Vmm for FakeVmm {
     }
 }
 
-fn captured(process: &Process) -> Inode {
+fn captured(process: &Process, part: Part, work: u64) -> Inode {
     let content = Content::Guest {
-        part: Part::Devices,
+        part,
         born: process.guest.born.clone(),
-        work: process.guest.work,
+        work,
         is_frozen: process.guest.is_frozen,
     };
     let owner = process.spec.slot.uid;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 use engine::port::{Boot, Fault, GuestMemory, LaunchSpec, PortError, VmmHandle};
+use engine::record::VmmKind;
 
 use super::content::{Content, Part};
 use super::disk::Inode;
@@ -37,7 +38,7 @@ pub(super) fn start(state: &mut State, spec: &LaunchSpec) -> Result<VmmHandle, P
         state.disk.file(initrd)?;
     }
     let guest = guest_of(state, spec)?;
-    let mut open_inodes = vec![open_memory(state, spec)?];
+    let mut open_inodes = Vec::from_iter(open_memory(state, spec)?);
     for disk in &spec.disks {
         open_inodes.push(open(state, &disk.path, spec.slot.uid)?);
     }
@@ -47,8 +48,14 @@ pub(super) fn start(state: &mut State, spec: &LaunchSpec) -> Result<VmmHandle, P
         boot_id: state.boot_id(),
     };
     let is_paused = matches!(spec.boot, Boot::Restore { .. });
-    let process =
-        Process { spec: spec.clone(), handle: handle.clone(), open_inodes, is_paused, guest };
+    let process = Process {
+        spec: spec.clone(),
+        handle: handle.clone(),
+        open_inodes,
+        is_paused,
+        memory_aside: None,
+        guest,
+    };
     state.processes.insert(handle.pid, process);
     Ok(handle)
 }
@@ -94,8 +101,18 @@ fn one_instant(state: &mut State, spec: &LaunchSpec, work: u64) -> Result<(), Po
     Ok(())
 }
 
-fn open_memory(state: &mut State, spec: &LaunchSpec) -> Result<u64, PortError> {
+/// The inode to which guest RAM is written, where it is written to one at all.
+fn open_memory(state: &mut State, spec: &LaunchSpec) -> Result<Option<u64>, PortError> {
     match (&spec.memory, &spec.boot) {
+        (GuestMemory::Own { path } | GuestMemory::Sealed { path }, boot)
+            if spec.launch.vmm == VmmKind::Firecracker =>
+        {
+            match boot {
+                Boot::Cold => Ok(None),
+                // Mapped privately: what the guest writes reaches no file.
+                Boot::Restore { .. } => state.disk.file(path).map(|_| None),
+            }
+        }
         (GuestMemory::Own { path }, Boot::Cold) => {
             let inode = Inode {
                 content: Content::Text("zeros".into()),
@@ -104,11 +121,12 @@ fn open_memory(state: &mut State, spec: &LaunchSpec) -> Result<u64, PortError> {
                 is_read_only: false,
                 was_held_by_vmm: true,
             };
-            state.disk.write(path, inode)
+            state.disk.write(path, inode).map(Some)
         }
-        (GuestMemory::Own { path }, Boot::Restore { .. }) => open(state, path, spec.slot.uid),
-        // Mapped privately: what the guest writes reaches no file.
-        (GuestMemory::Sealed { path }, _) => state.disk.file(path).map(|_| 0),
+        (GuestMemory::Own { path }, Boot::Restore { .. }) => {
+            open(state, path, spec.slot.uid).map(Some)
+        }
+        (GuestMemory::Sealed { path }, _) => state.disk.file(path).map(|_| None),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 
 use engine::layout::Layout;
+use engine::record::VmmKind;
 
 use crate::fake::daemon::{HANG, ROOT};
 use crate::fake::{FakeDaemon, Fault, Faults, OperateError, Picture};
@@ -18,6 +19,8 @@ pub struct Case {
     pub arrange: Vec<Intent>,
     /// What is swept.
     pub act: Intent,
+    /// Under which VMM.
+    pub vmm: VmmKind,
 }
 
 /// What goes wrong, life after life. The last life meets no fault.
@@ -46,9 +49,14 @@ pub struct Report {
 }
 
 impl Case {
-    /// A case.
+    /// A case under QEMU.
     pub fn new(arrange: impl Into<Vec<Intent>>, act: Intent) -> Self {
-        Self { arrange: arrange.into(), act }
+        Self { arrange: arrange.into(), act, vmm: VmmKind::Qemu }
+    }
+
+    /// The same case under Firecracker.
+    pub fn under_firecracker(self) -> Self {
+        Self { vmm: VmmKind::Firecracker, ..self }
     }
 
     /// The worlds before and after a run in peace, and the names of its effects.
@@ -92,7 +100,7 @@ impl Case {
     }
 
     async fn arranged(&self) -> FakeDaemon {
-        let daemon = FakeDaemon::first();
+        let daemon = FakeDaemon::first_with(self.vmm);
         Intent::furnish(&mut daemon.world().lock());
         for intent in &self.arrange {
             run(&daemon, intent).await.unwrap_or_else(|error| panic!("{intent:?}: {error:?}"));

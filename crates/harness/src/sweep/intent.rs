@@ -10,7 +10,6 @@ use contract::upload::{ArtifactUpload, UploadPart, UploadSnapshotRequest};
 use contract::{ErrorCode, MachineId, SnapshotId};
 use engine::layout::Layout;
 use engine::plan::{Facts, FinishedPart, Plan, Refusal, machine, restore, snapshot, upload};
-use engine::record::Shape;
 use engine::record::{Finding, Manifest, Snapshot};
 
 use crate::fake::content::Content;
@@ -74,7 +73,8 @@ impl Intent {
             Self::Snapshot(of, name) => {
                 let machine = facts.machine(&machine_id(of))?;
                 let request = CreateSnapshotRequest { snapshot_id: snapshot_id(name) };
-                snapshot::create(machine, &request, origin(machine.shape), facts)
+                let origin = origin(machine.vmm, machine.shape);
+                snapshot::create(machine, &request, origin, facts)
             }
             Self::DeleteSnapshot(name) => snapshot::delete(snapshot_of(rows, name)?, facts),
             Self::Restore(from, name) => {
@@ -170,8 +170,8 @@ fn plan_restore(
     manifest: &Manifest,
     facts: &Facts<'_>,
 ) -> Result<Plan, Refusal> {
-    let shape: Shape = manifest.origin.host.shape;
-    restore::plan(request, source, manifest, &origin(shape), facts)
+    let host = &manifest.origin.host;
+    restore::plan(request, source, manifest, &origin(host.vmm, host.shape), facts)
 }
 
 fn snapshot_of<'a>(rows: &'a Rows, name: &str) -> Result<&'a Snapshot, Refusal> {

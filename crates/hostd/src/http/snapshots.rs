@@ -8,6 +8,7 @@ use contract::endpoint::table::CreateSnapshot;
 use contract::snapshot::{CreateSnapshotRequest, SnapshotsAnswer};
 use contract::{ErrorCode, MachineId, SnapshotId};
 use engine::plan::{self, Change, Refusal};
+use engine::port::OriginOf;
 
 use super::answer::{Answered, json, of_operation};
 use super::api::Api;
@@ -41,7 +42,12 @@ async fn take(
     sent: Sent<CreateSnapshotRequest>,
 ) -> Result<Outcome, Failure> {
     let record = api.machine(&machine).await?;
-    let origin = api.host().vmm(record.vmm)?.origin(&record.shape).await?;
+    let Some(run) = record.phase.run() else {
+        let reason = format!("machine {machine} is {}", record.phase.public().as_str());
+        return Err(Failure::new(ErrorCode::WrongState, reason));
+    };
+    let vmm = api.host().vmm(record.vmm)?;
+    let origin = vmm.origin(&record.shape, OriginOf::Run(&run.launch)).await?;
     let plan = move |facts: &plan::Facts<'_>| {
         let machine = facts.machine(&machine)?;
         plan::snapshot::create(machine, &sent.body, origin, facts).map(Decision::from)

@@ -12,6 +12,7 @@ use contract::upload::UploadSnapshotRequest;
 use contract::{ErrorCode, SnapshotId};
 use engine::plan::restore::{Source, signed_manifest};
 use engine::plan::{self, Change, Refusal};
+use engine::port::OriginOf;
 use engine::record::{Manifest, Snapshot};
 
 use super::answer::{Answered, json, of_operation};
@@ -90,7 +91,7 @@ async fn go_on(
         let reason = format!("the snapshot is one of {:?}, which this host does not run", host.vmm);
         return Err(Failure::new(ErrorCode::Incompatible, reason));
     };
-    let here = vmm.origin(&host.shape).await?;
+    let here = vmm.origin(&host.shape, OriginOf::Restore(host)).await?;
     let plan = move |facts: &plan::Facts<'_>| {
         let source = match &request.source {
             RestoreSource::Local(_) => Source::Local(found(&id, facts)?),

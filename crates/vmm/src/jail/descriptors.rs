@@ -48,14 +48,20 @@ fn listen(directory: &Utf8Path, listener: &Listener) -> Result<OwnedFd, Failure>
 }
 
 /// The kernel would make a new tap, down and without an owner, where the wanted one is missing: so it is looked for first.
-fn open_tap(tap: &Tap) -> Result<File, Failure> {
-    let step = || format!("open tap {}", tap.name);
+pub(super) fn look_for_tap(name: &str) -> Result<(), Failure> {
+    let step = || format!("open tap {name}");
     let any =
         rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)
             .during(step)?;
-    if rustix::net::netdevice::name_to_index(&any, &tap.name).is_err() {
+    if rustix::net::netdevice::name_to_index(&any, name).is_err() {
         return Err(refuse(step(), "there is no such interface in the network namespace"));
     }
+    Ok(())
+}
+
+fn open_tap(tap: &Tap) -> Result<File, Failure> {
+    look_for_tap(&tap.name)?;
+    let step = || format!("open tap {}", tap.name);
     let device = OpenOptions::new().read(true).write(true).open("/dev/net/tun").during(step)?;
     sys::attach_tap(&device, &tap.name).during(step)?;
     Ok(device)

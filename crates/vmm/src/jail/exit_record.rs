@@ -6,10 +6,9 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 
 use camino::Utf8Path;
+use rustix::process::WaitIdStatus;
 use serde::{Deserialize, Serialize};
 
 /// The length of the file, empty or filled.
@@ -25,12 +24,12 @@ pub enum Exit {
     Signal(i32),
 }
 
-impl From<ExitStatus> for Exit {
-    fn from(status: ExitStatus) -> Self {
-        match (status.code(), status.signal()) {
+impl From<WaitIdStatus> for Exit {
+    fn from(status: WaitIdStatus) -> Self {
+        match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => Self::Code(code),
             (None, Some(signal)) => Self::Signal(signal),
-            (None, None) => Self::Code(status.into_raw()),
+            (None, None) => Self::Code(-1),
         }
     }
 }

@@ -4,13 +4,13 @@
 //! no path of the host, only the open log files, and reads nothing but bytes to be kept.
 
 use std::fs::File;
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, PidfdFlags};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, waitid};
 use rustix::thread::UnshareFlags;
 
 use super::exit_record::{self, Exit};
@@ -34,22 +34,26 @@ pub(super) fn run(spec: &JailSpec, handed: Vec<OwnedFd>, report: PipeWriter) -> 
     std::process::exit(i32::from(!is_well_ended))
 }
 
-fn say(mut report: PipeWriter, word: &Word) -> io::Result<()> {
+pub(super) fn say(mut report: PipeWriter, word: &Word) -> io::Result<()> {
     report.write_all(&serde_json::to_vec(word)?)
 }
 
-/// A started program and where its output goes.
-struct Kept {
-    child: Child,
-    ended: OwnedFd,
-    streams: Vec<Stream>,
-    exit: File,
+/// A started program, a child of this process, and where its output goes.
+pub(super) struct Kept {
+    /// Its pidfd.
+    pub(super) program: OwnedFd,
+    /// What it writes.
+    pub(super) streams: Vec<Stream>,
+    /// Where its end is recorded.
+    pub(super) exit: File,
 }
 
-/// One output of the program and its ring.
-struct Stream {
-    reader: PipeReader,
-    ring: RingWriter,
+/// Outputs of the program that share a ring.
+pub(super) struct Stream {
+    /// The reading ends, which do not block.
+    pub(super) readers: Vec<File>,
+    /// Where it goes.
+    pub(super) ring: RingWriter,
 }
 
 fn start(spec: &JailSpec, handed: Vec<OwnedFd>) -> Result<Kept, Failure> {
@@ -70,28 +74,30 @@ fn start(spec: &JailSpec, handed: Vec<OwnedFd>) -> Result<Kept, Failure> {
     let child = start_program(&spec.program, console_writer, errors_writer)?;
     drop(handed);
     let pid = Pid::from_child(&child);
-    let ended = rustix::process::pidfd_open(pid, PidfdFlags::empty())
+    let program = rustix::process::pidfd_open(pid, PidfdFlags::empty())
         .during(|| "watch the program".to_owned())?;
     seccomp::confine().during(|| "confine the keeper".to_owned())?;
     let streams = vec![
-        Stream { reader: console_reader, ring: console },
-        Stream { reader: errors_reader, ring: errors },
+        Stream { readers: vec![console_reader], ring: console },
+        Stream { readers: vec![errors_reader], ring: errors },
     ];
-    Ok(Kept { child, ended, streams, exit })
+    Ok(Kept { program, streams, exit })
 }
 
-fn open_logs(logs: &Logs) -> Result<(RingWriter, RingWriter, File), Failure> {
+/// Makes the logs anew.
+pub(super) fn open_logs(logs: &Logs) -> Result<(RingWriter, RingWriter, File), Failure> {
     let ring = |path| RingWriter::create(path, CAPACITY_BYTES).during(|| format!("make {path}"));
     let exit = exit_record::create(&logs.exit).during(|| format!("make {}", logs.exit))?;
     Ok((ring(&logs.console)?, ring(&logs.errors)?, exit))
 }
 
-fn pipe() -> Result<(PipeReader, PipeWriter), Failure> {
+/// A pipe whose reading end does not block.
+pub(super) fn pipe() -> Result<(File, PipeWriter), Failure> {
     let step = || "make a pipe for the program's output".to_owned();
     let (reader, writer) = io::pipe().during(step)?;
     let flags = rustix::fs::fcntl_getfl(&reader).during(step)?;
     rustix::fs::fcntl_setfl(&reader, flags | OFlags::NONBLOCK).during(step)?;
-    Ok((reader, writer))
+    Ok((OwnedFd::from(reader).into(), writer))
 }
 
 /// What was handed over stays open across exec; standard input is /dev/null already.
@@ -114,24 +120,28 @@ fn start_program(
 
 impl Kept {
     /// Keeps output until the program ends, then records its end.
-    fn keep(mut self) -> io::Result<()> {
+    pub(super) fn keep(mut self) -> io::Result<()> {
         let mut buffer = vec![0_u8; CHUNK_BYTES];
         while !self.wait()? {
-            self.streams.retain_mut(|stream| stream.drain(&mut buffer, Amount::Some));
+            self.drain(&mut buffer, Amount::Some);
         }
-        let status = self.child.wait()?;
-        self.streams.retain_mut(|stream| stream.drain(&mut buffer, Amount::All));
-        exit_record::fill(&self.exit, Exit::from(status))
+        let status = waitid(WaitId::PidFd(self.program.as_fd()), WaitIdOptions::EXITED)?;
+        self.drain(&mut buffer, Amount::All);
+        exit_record::fill(&self.exit, status.map_or(Exit::Code(-1), Exit::from))
+    }
+
+    fn drain(&mut self, buffer: &mut [u8], amount: Amount) {
+        for Stream { readers, ring } in &mut self.streams {
+            readers.retain_mut(|reader| drain(reader, ring, buffer, amount));
+        }
     }
 
     /// Waits for output or for the end; true at the end. This is the one wait without a deadline: it is the program's life.
     fn wait(&self) -> io::Result<bool> {
-        let mut watched = vec![PollFd::new(&self.ended, PollFlags::IN)];
-        watched.extend(
-            self.streams
-                .iter()
-                .map(|stream| PollFd::from_borrowed_fd(stream.reader.as_fd(), PollFlags::IN)),
-        );
+        let mut watched = vec![PollFd::new(&self.program, PollFlags::IN)];
+        let readers = self.streams.iter().flat_map(|stream| &stream.readers);
+        watched
+            .extend(readers.map(|reader| PollFd::from_borrowed_fd(reader.as_fd(), PollFlags::IN)));
         match poll(&mut watched, None) {
             Ok(_) => Ok(!watched[0].revents().is_empty()),
             Err(rustix::io::Errno::INTR) => Ok(false),
@@ -149,25 +159,23 @@ enum Amount {
     All,
 }
 
-impl Stream {
-    /// Moves output to the ring; false once there is no more. A ring that cannot be written loses the bytes rather than stop the
-    /// program, which would block on a full pipe.
-    fn drain(&mut self, buffer: &mut [u8], amount: Amount) -> bool {
-        loop {
-            match self.reader.read(buffer) {
-                Ok(0) => return false,
-                Ok(length) => {
-                    if self.ring.append(&buffer[..length]).is_err() {
-                        continue;
-                    }
+/// Moves output to the ring; false once there is no more. A ring that cannot be written loses the bytes rather than stop the
+/// program, which would block on a full pipe.
+fn drain(reader: &mut File, ring: &mut RingWriter, buffer: &mut [u8], amount: Amount) -> bool {
+    loop {
+        match reader.read(buffer) {
+            Ok(0) => return false,
+            Ok(length) => {
+                if ring.append(&buffer[..length]).is_err() {
+                    continue;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
-                Err(_) => return false,
             }
-            if amount == Amount::Some {
-                return true;
-            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+            Err(_) => return false,
+        }
+        if amount == Amount::Some {
+            return true;
         }
     }
 }

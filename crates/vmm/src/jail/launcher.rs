@@ -14,10 +14,11 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 use crate::process::ProcessStat;
 
 use super::failure::{During, Failure, refuse};
-use super::spec::{self, JailSpec};
+use super::jailer::JailerSpec;
+use super::spec::{self, JailSpec, Task};
 use super::sys::{self, Forked};
 use super::word::{self, Word};
-use super::{descriptors, keeper};
+use super::{descriptors, jailer, keeper};
 
 /// From here on lie the launcher's own descriptors, out of the way of the numbers that are handed over.
 const ASIDE: i32 = 64;
@@ -35,6 +36,10 @@ pub fn run() -> ExitCode {
             // The daemon reads until nobody holds this end.
             drop(output);
             keeper::run(&spec, handed, report)
+        }
+        Ok(Side::Warden { spec, report }) => {
+            drop(output);
+            jailer::keep(&spec, report)
         }
         Ok(Side::Launcher { keeper, report }) => hear(keeper, report),
         Err(failure) => Err(failure),
@@ -56,6 +61,8 @@ fn say(mut output: File, word: &Word) -> ExitCode {
 enum Side {
     /// Pid 1 of the jail.
     Keeper { spec: Box<JailSpec>, handed: Vec<OwnedFd>, report: PipeWriter },
+    /// Parent of a jailer.
+    Warden { spec: Box<JailerSpec>, report: PipeWriter },
     /// Its parent, which hears from it and leaves.
     Launcher { keeper: u32, report: PipeReader },
 }
@@ -73,33 +80,43 @@ fn take_standard_streams() -> Result<(File, File), Failure> {
 }
 
 fn split(input: File) -> Result<Side, Failure> {
-    let spec = Box::new(read_spec(input)?);
-    enter_network(spec.network_namespace.as_deref())?;
-    let handed = descriptors::open_all(&spec)?;
-    // Of these only the child becomes a member. The keeper leaves the others itself, so that this process still finds it in /proc.
-    sys::unshare(UnshareFlags::NEWPID).during(|| "make a pid namespace".to_owned())?;
+    let task = read_task(input)?;
+    enter_network(task.network_namespace())?;
+    let handed = match &task {
+        Task::Jail(spec) => {
+            let handed = descriptors::open_all(spec)?;
+            // Of these only the child becomes a member. The keeper leaves the others itself, so that this process still finds it in /proc.
+            sys::unshare(UnshareFlags::NEWPID).during(|| "make a pid namespace".to_owned())?;
+            handed
+        }
+        Task::Jailer(spec) => {
+            descriptors::look_for_tap(&spec.tap)?;
+            Vec::new()
+        }
+    };
     let (reader, writer) = io::pipe().during(|| "make a pipe to the keeper".to_owned())?;
-    Ok(match sys::fork().during(|| "fork the keeper".to_owned())? {
-        Forked::Child => Side::Keeper { spec, handed, report: writer },
-        Forked::Parent(keeper) => Side::Launcher { keeper, report: reader },
+    Ok(match (sys::fork().during(|| "fork the keeper".to_owned())?, task) {
+        (Forked::Child, Task::Jail(spec)) => Side::Keeper { spec, handed, report: writer },
+        (Forked::Child, Task::Jailer(spec)) => Side::Warden { spec, report: writer },
+        (Forked::Parent(keeper), _) => Side::Launcher { keeper, report: reader },
     })
 }
 
-fn read_spec(input: File) -> Result<JailSpec, Failure> {
+fn read_task(input: File) -> Result<Task, Failure> {
     let step = || "read the jail's specification".to_owned();
     let mut text = Vec::new();
     input.take(spec::MAXIMUM_BYTES + 1).read_to_end(&mut text).during(step)?;
     if text.len() as u64 > spec::MAXIMUM_BYTES {
         return Err(refuse(step(), "it is too long"));
     }
-    let spec: JailSpec = serde_json::from_slice(&text).during(step)?;
-    if spec.version != spec::VERSION {
+    let task: Task = serde_json::from_slice(&text).during(step)?;
+    if task.version() != spec::VERSION {
         return Err(refuse(step(), "it is of another version"));
     }
-    if spec.owner == 0 {
+    if task.owner() == 0 {
         return Err(refuse(step(), "nothing in a jail runs as root"));
     }
-    Ok(spec)
+    Ok(task)
 }
 
 fn enter_network(namespace: Option<&Utf8Path>) -> Result<(), Failure> {
@@ -122,7 +139,8 @@ fn hear(pid: u32, reader: PipeReader) -> Result<Word, Failure> {
         return Err(refuse(step(), "it ended without a word"));
     }
     match serde_json::from_slice(&text).during(step)? {
-        failed @ Word::Failed { .. } => Ok(failed),
+        // One that speaks for another process knows its number.
+        told @ (Word::Failed { .. } | Word::Started { pid: 2.., .. }) => Ok(told),
         Word::Started { .. } => {
             let stat = ProcessStat::read(pid).during(step)?;
             let stat = stat.ok_or_else(|| refuse(step(), "it is gone"))?;

@@ -12,11 +12,13 @@
 //!                                                  keep its console, record its end
 //! ```
 //! The launcher is a fresh, single-threaded process: `computerd vmm-launcher` runs [`launcher::run`] before anything else.
+//! Firecracker brings a jailer of its own: [`jailer`] lays out its files and keeps its output in the same way.
 //! Nothing but pid, start time and boot id of the keeper leads back to the daemon: it may end at any time.
 
 mod descriptors;
 pub mod exit_record;
 mod failure;
+pub mod jailer;
 mod keeper;
 pub mod launcher;
 mod privileges;

@@ -22,6 +22,12 @@ pub(super) fn limit(limits: &ProcessLimits) -> Result<(), Failure> {
     Ok(())
 }
 
+/// From here on no program that is started can have more than its parent, and none hears of groups that the daemon is in.
+pub(super) fn forbid_new() -> std::io::Result<()> {
+    rustix::thread::set_thread_groups(&[])?;
+    Ok(rustix::thread::set_no_new_privs(true)?)
+}
+
 /// Becomes `owner` with no capability in any set and no way to win one back. The process has one thread.
 pub(super) fn drop_all(owner: u32) -> Result<(), Failure> {
     let (uid, gid) = (Uid::from_raw(owner), Gid::from_raw(owner));

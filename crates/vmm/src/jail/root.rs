@@ -37,11 +37,7 @@ pub(super) fn enter(spec: &JailSpec) -> Result<(), Failure> {
     let plain = MountFlags::NOSUID | MountFlags::NODEV;
     bind(&runtime, &within(root, RUNTIME_DIR), plain | MountFlags::RDONLY)?;
     for (file, source) in spec.files.iter().zip(&sources) {
-        let target = within(root, MACHINE_DIR).join(&file.name);
-        touch(&target)?;
-        let read_only =
-            if file.access == Access::Read { MountFlags::RDONLY } else { MountFlags::empty() };
-        bind(source, &target, plain | MountFlags::NOEXEC | read_only)?;
+        bind_file(file, source, &within(root, MACHINE_DIR).join(&file.name))?;
     }
     if let Some(interpreter) = &spec.interpreter {
         link_interpreter(root, interpreter)?;
@@ -63,8 +59,23 @@ fn open_path(path: &Utf8Path, wanted: FileType) -> Result<OwnedFd, Failure> {
     Ok(opened)
 }
 
+/// Mounts one of the machine's files on a new name.
+pub(super) fn bind_file(
+    file: &BoundFile,
+    source: &OwnedFd,
+    target: &Utf8Path,
+) -> Result<(), Failure> {
+    touch(target)?;
+    let read_only = match file.access {
+        Access::Read => MountFlags::RDONLY,
+        Access::Write => MountFlags::empty(),
+    };
+    let plain = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    bind(source, target, plain | read_only)
+}
+
 /// A file that the program may write must be reachable by nobody else: no other name, owner or mode (P10).
-fn open_file(file: &BoundFile, owner: u32) -> Result<OwnedFd, Failure> {
+pub(super) fn open_file(file: &BoundFile, owner: u32) -> Result<OwnedFd, Failure> {
     let opened = open_path(&file.source, FileType::RegularFile)?;
     if file.access == Access::Write {
         let metadata =
@@ -136,7 +147,7 @@ fn link_interpreter(root: &Utf8Path, interpreter: &Utf8Path) -> Result<(), Failu
 }
 
 /// With both names the same directory the old root comes to lie over the new one, and is taken off again.
-fn pivot(root: &Utf8Path) -> Result<(), Failure> {
+pub(super) fn pivot(root: &Utf8Path) -> Result<(), Failure> {
     rustix::process::chdir(root.as_std_path()).during(|| format!("change to {root}"))?;
     rustix::process::pivot_root(".", ".").during(|| "change the root".to_owned())?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).during(|| "leave the old root".to_owned())?;

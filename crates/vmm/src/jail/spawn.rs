@@ -14,7 +14,7 @@ use tokio::net::unix::pipe;
 use crate::cgroup::{Cgroup, CgroupError};
 use crate::process::{VmmHandle, boot_id};
 
-use super::spec::{self, JailSpec};
+use super::spec::{self, Task};
 use super::sys::Birth;
 use super::word::{self, Word};
 
@@ -68,16 +68,16 @@ pub enum JailError {
     },
 }
 
-/// Starts a jail and answers who its keeper is once the program inside has begun. The jail lives on by itself; on any error
+/// Starts a jail and answers who stands for it (its keeper, or the program that a jailer started) once that has begun. The jail lives on by itself; on any error
 /// what there is of it dies with `cgroup`, which the caller ends.
 pub async fn spawn(
     launcher: &Launcher,
     cgroup: &Cgroup,
-    spec: &JailSpec,
+    task: &Task,
     deadline: Duration,
 ) -> Result<VmmHandle, JailError> {
     let group = cgroup.open_directory().map_err(JailError::Cgroup)?;
-    let input = specification(spec).map_err(JailError::Specification)?;
+    let input = specification(task).map_err(JailError::Specification)?;
     let (reader, writer) = io::pipe().map_err(JailError::Hear)?;
     let birth = Birth {
         program: launcher.program.clone().into_string(),
@@ -128,8 +128,8 @@ async fn hear(reader: io::PipeReader, text: &mut Vec<u8>) -> io::Result<()> {
 }
 
 /// The specification as an anonymous file: on no command line and in no directory.
-fn specification(spec: &JailSpec) -> io::Result<File> {
-    let text = serde_json::to_vec(spec)?;
+fn specification(task: &Task) -> io::Result<File> {
+    let text = serde_json::to_vec(task)?;
     if text.len() as u64 > spec::MAXIMUM_BYTES {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is too long"));
     }

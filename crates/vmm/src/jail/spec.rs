@@ -1,7 +1,9 @@
 //! What a jail holds and runs: chosen by the daemon, read strictly by the launcher.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
+
+use super::jailer::JailerSpec;
 
 /// The version of this format; the two ends are one binary, so any other is refused.
 pub const VERSION: u32 = 1;
@@ -14,6 +16,39 @@ pub const RUNTIME_DIR: &str = "/vmm";
 
 /// Where the machine's files are found inside every jail.
 pub const MACHINE_DIR: &str = "/machine";
+
+/// What a launcher is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// Build a jail of our own and run a program in it.
+    Jail(Box<JailSpec>),
+    /// Lay out the files of a jail that a program of its own (Firecracker's jailer) then builds.
+    Jailer(Box<JailerSpec>),
+}
+
+impl Task {
+    pub(super) fn version(&self) -> u32 {
+        match self {
+            Self::Jail(spec) => spec.version,
+            Self::Jailer(spec) => spec.version,
+        }
+    }
+
+    pub(super) fn owner(&self) -> u32 {
+        match self {
+            Self::Jail(spec) => spec.owner,
+            Self::Jailer(spec) => spec.owner,
+        }
+    }
+
+    pub(super) fn network_namespace(&self) -> Option<&Utf8Path> {
+        match self {
+            Self::Jail(spec) => spec.network_namespace.as_deref(),
+            Self::Jailer(spec) => Some(&spec.network_namespace),
+        }
+    }
+}
 
 /// A whole jail. It holds no secret, and yet never stands on a command line: the launcher reads it from its standard input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
 use contract::{OperationId, Sha256Hex};
-use engine::port::{Launch, LaunchSpec, Observation, PortError, RunState, Vmm, VmmHandle};
+use engine::port::{
+    Fault, Launch, LaunchSpec, Observation, OriginOf, PortError, RunState, Vmm, VmmHandle,
+};
 use engine::record::{CpuIdentity, Origin, Shape, VmmKind};
 
 use crate::cgroup::{Cgroup, CgroupError, unified_mount};
@@ -122,7 +124,8 @@ impl Qemu {
 
 #[async_trait]
 impl Vmm for Qemu {
-    async fn origin(&self, shape: &Shape) -> Result<Origin, PortError> {
+    /// There is one QEMU here, so it is the same for all.
+    async fn origin(&self, shape: &Shape, _of: OriginOf<'_>) -> Result<Origin, PortError> {
         let sha256_hex = &self.installation.runtime.program_sha256_hex;
         let vmm_sha256: Sha256Hex =
             sha256_hex.parse().map_err(|error| PortError::internal("describe this QEMU", error))?;
@@ -173,6 +176,17 @@ impl Vmm for Qemu {
         captured.await.map_err(|error| {
             error.during(format!("capture the device state of {}", launch.machine))
         })
+    }
+
+    async fn collect_memory(&self, launch: &Launch, _into: &Utf8Path) -> Result<(), PortError> {
+        let action =
+            format!("collect the memory of {}: it is a file that is cloned", launch.machine);
+        Err(PortError::plain(Fault::Internal, action))
+    }
+
+    /// It sets nothing aside.
+    async fn discard_capture(&self, _launch: &Launch) -> Result<(), PortError> {
+        Ok(())
     }
 
     async fn press_power_button(&self, launch: &Launch) -> Result<(), PortError> {

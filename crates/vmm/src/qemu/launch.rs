@@ -10,7 +10,7 @@ use engine::port::{Boot, GuestMemory, Launch, LaunchSpec};
 use crate::cgroup::Limits;
 use crate::jail::runtime::{self, LIBRARY_DIR, MODULE_DIR};
 use crate::jail::spec::{
-    self, Access, BoundFile, Device, JailSpec, Listener, ProcessLimits, Program, Tap,
+    self, Access, BoundFile, Device, JailSpec, Listener, ProcessLimits, Program, Tap, Task,
 };
 use crate::jail::{self};
 use crate::process::VmmHandle;
@@ -47,7 +47,7 @@ pub(super) async fn launch(qemu: &Qemu, spec: &LaunchSpec) -> Result<VmmHandle, 
     run.cgroup().ensure()?;
     run.cgroup().limit(&limits(spec))?;
     let memory = make_ready(&run, spec)?;
-    let jail = jail_spec(qemu, &run, spec, memory)?;
+    let jail = Task::Jail(Box::new(jail_spec(qemu, &run, spec, memory)?));
     let handle = jail::spawn(&qemu.config.launcher, run.cgroup(), &jail, deadlines.jail).await?;
     match begin(&run, spec, qemu).await {
         Ok(()) => Ok(handle),

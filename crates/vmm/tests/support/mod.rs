@@ -190,7 +190,8 @@ impl Fixture for TestHost {
     async fn restored(&self, source: &LaunchSpec, vmstate: &Utf8Path) -> LaunchSpec {
         let mut spec = self.new_machine();
         let tsc_khz = self.qemu.facts().tsc_khz;
-        spec.boot = Boot::Restore { vmstate: vmstate.to_owned(), tsc_khz };
+        let vmm_sha256 = "0".repeat(64).parse().unwrap();
+        spec.boot = Boot::Restore { vmstate: vmstate.to_owned(), tsc_khz, vmm_sha256 };
         for name in ["memory", "system.img"] {
             let to = spec.launch.dir.join(name);
             run(Command::new("cp")

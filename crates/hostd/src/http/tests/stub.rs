@@ -18,8 +18,8 @@ use engine::layout::Layout;
 use engine::plan::{Capacity, Deadlines, Defaults, Overcommit, Settings};
 use engine::port::{
     CheckDepth, Chunks, Configured, DiskSource, DownloadTarget, Fault, Files, Guest, GuestIdentity,
-    Launch, LaunchSpec, Network, Observation, PartSink, PortError, Reach, Renewal, RunState,
-    SealRequest, UploadJob, Vmm, VmmHandle,
+    Launch, LaunchSpec, Network, Observation, OriginOf, PartSink, PortError, Reach, Renewal,
+    RunState, SealRequest, UploadJob, Vmm, VmmHandle,
 };
 use engine::record::{ArtifactSum, Manifest, Origin, SealedArtifact, Shape, Slot, VmmKind};
 use engine::runner::Runner;
@@ -48,7 +48,7 @@ fn absent<T>() -> Done<T> {
 
 #[async_trait]
 impl Vmm for Yes {
-    async fn origin(&self, shape: &Shape) -> Done<Origin> {
+    async fn origin(&self, shape: &Shape, _: OriginOf<'_>) -> Done<Origin> {
         Ok(Origin { shape: *shape, ..journal::a_snapshot().origin.host })
     }
     async fn launch(&self, _: &LaunchSpec) -> Done<VmmHandle> {
@@ -67,6 +67,12 @@ impl Vmm for Yes {
         Ok(())
     }
     async fn capture(&self, _: &Launch, _: &Utf8Path) -> Done {
+        Ok(())
+    }
+    async fn collect_memory(&self, _: &Launch, _: &Utf8Path) -> Done {
+        Ok(())
+    }
+    async fn discard_capture(&self, _: &Launch) -> Done {
         Ok(())
     }
     async fn press_power_button(&self, _: &Launch) -> Done {

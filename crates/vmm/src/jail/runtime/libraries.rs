@@ -13,15 +13,16 @@ const INTERPRETER_HEADER: u32 = 3;
 const MAXIMUM_HEADERS: u16 = 128;
 
 /// The dynamic loader that a 64-bit little-endian ELF file names; `None` for a static one.
-pub(super) fn interpreter(program: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
+pub fn interpreter(program: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
     let file = File::open(program)?;
+    let none = || io::Error::new(io::ErrorKind::InvalidData, "not a 64-bit ELF program");
     let mut header = [0_u8; 64];
-    file.read_exact_at(&mut header, 0)?;
+    file.read_exact_at(&mut header, 0).map_err(|_too_short| none())?;
     let is_elf64 = header.starts_with(b"\x7fELF\x02\x01");
     let (offset, size, count) =
         (number(&header, 32, 8), number(&header, 54, 2), number(&header, 56, 2));
     if !is_elf64 || size < 56 || count > u64::from(MAXIMUM_HEADERS) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a 64-bit ELF program"));
+        return Err(none());
     }
     for index in 0..count {
         let mut entry = [0_u8; 56];

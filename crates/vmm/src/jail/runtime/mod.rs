@@ -15,6 +15,7 @@ mod prepare;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+pub use libraries::interpreter;
 pub use prepare::{RuntimeError, Sources, prepare};
 
 /// The dynamic loader's name in the directory.
