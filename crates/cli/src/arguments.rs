@@ -11,6 +11,7 @@ use crate::machine::{
 };
 use crate::manual::{CompletionsArguments, ManualArguments};
 use crate::operation::OperationsArguments;
+use crate::port::PortArguments;
 use crate::setup::SetupArguments;
 use crate::snapshot::SnapshotArguments;
 
@@ -69,6 +70,8 @@ pub(crate) enum Command {
     /// Delete machines, with their disks.
     #[command(visible_alias = "rm")]
     Delete(DeleteArguments),
+    /// Publish ports of machines on this host.
+    Port(PortArguments),
     /// Take, move and restore snapshots.
     Snapshot(SnapshotArguments),
     /// Build, list and delete images.

@@ -1,7 +1,7 @@
 //! The operator's hand: machines and snapshots through the daemon, object stores without a control plane, images.
 //!
 //! ```text
-//! arguments -> run -> machine | exec | snapshot | operation ... -> the daemon, through contract's client
+//! arguments -> run -> machine | exec | port | snapshot ...      -> the daemon, through contract's client
 //!                     image | setup | doctor                    -> this host
 //!                     snapshot upload, restore                  -> object_store, which signs
 //! output    <-------- answers: tables for people, JSON for programs
@@ -21,6 +21,7 @@ mod manual;
 mod object_store;
 mod operation;
 mod output;
+mod port;
 mod progress;
 mod qemu;
 mod run;

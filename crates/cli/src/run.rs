@@ -11,7 +11,7 @@ use contract::client::ClientError;
 use crate::arguments::{Arguments, Command};
 use crate::error::CliError;
 use crate::output::Output;
-use crate::{doctor, exec, image, machine, manual, operation, setup, snapshot};
+use crate::{doctor, exec, image, machine, manual, operation, port, setup, snapshot};
 
 /// The command failed.
 const FAILED: u8 = 1;
@@ -70,6 +70,9 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, CliError> {
             output.print(&machine::delete(&connection.client()?, &arguments).await?)?;
         }
         Command::Exec(arguments) => return exec::run(&connection.client()?, arguments).await,
+        Command::Port(arguments) => {
+            port::run(&connection.client()?, arguments, output).await?;
+        }
         Command::Snapshot(arguments) => {
             snapshot::run(&connection.client()?, arguments, output).await?;
         }

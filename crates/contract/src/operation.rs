@@ -46,6 +46,8 @@ pub enum OperationKind {
     CreateMount,
     /// Unmounts it.
     DeleteMount,
+    /// Gives relays of a machine other ports, since somebody else listens on theirs.
+    MovePorts,
     /// Records that a machine's VMM ended by itself, and releases what it held.
     RetireMachine,
 }
@@ -71,6 +73,7 @@ impl OperationKind {
             Self::DeletePublishedPort => "delete_published_port",
             Self::CreateMount => "create_mount",
             Self::DeleteMount => "delete_mount",
+            Self::MovePorts => "move_ports",
             Self::RetireMachine => "retire_machine",
         }
     }

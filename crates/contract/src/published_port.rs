@@ -25,6 +25,13 @@ pub struct CreatePublishedPortRequest {
     /// What it carries.
     #[serde(default, deserialize_with = "forgiving::defaulted")]
     pub protocol: PortProtocol,
+    /// Whether it carries HTTP. Such a port is reached through the host's own listeners too, by the `host_name` of the answer.
+    #[serde(
+        default,
+        deserialize_with = "forgiving::defaulted",
+        skip_serializing_if = "forgiving::is_off"
+    )]
+    pub http: bool,
 }
 
 /// A published port as a host answers it.
@@ -44,6 +51,21 @@ pub struct PublishedPort {
     /// What it carries.
     #[serde(default, deserialize_with = "forgiving::defaulted")]
     pub protocol: PortProtocol,
+    /// Whether it carries HTTP.
+    #[serde(
+        default,
+        deserialize_with = "forgiving::defaulted",
+        skip_serializing_if = "forgiving::is_off"
+    )]
+    pub http: bool,
+    /// Of an HTTP port, the first label of the host names under which the host's own listeners lead to it:
+    /// `<name or port>--<machine>`. What follows the first dot is the caller's choice.
+    #[serde(
+        default,
+        deserialize_with = "forgiving::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub host_name: Option<String>,
     /// When it was published.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,

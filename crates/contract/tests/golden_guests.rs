@@ -154,6 +154,8 @@ fn a_published_port_leads_from_the_host_to_the_guest() {
         port: request.port,
         host_port: 20000,
         protocol: request.protocol,
+        http: request.http,
+        host_name: None,
         created_at: "2026-11-24T23:17:00Z".parse().unwrap(),
     };
     same(

@@ -11,6 +11,7 @@ use crate::plan::Change;
 use crate::port::{CheckDepth, Fault, Launch, PartSink, PortError, Reach, UploadJob, UploadPart};
 use crate::ready;
 use crate::record::{Finding, Moment};
+use crate::relay;
 use crate::step::Step;
 
 /// What a step brought.
@@ -60,6 +61,11 @@ pub async fn apply(step: &Step, operation: &OperationId, host: &Host) -> Result<
             host.vmm(launch.vmm)?.end(launch).await.map(|()| none())
         }
         Step::DestroySlot { slot } => host.network.destroy(slot).await.map(|()| none()),
+        Step::OpenRelay { slot, relay } => relay::open(host, slot, *relay).await.map(|()| none()),
+        Step::CloseRelay { host_port } => {
+            host.network.close_relay(*host_port).await.map(|()| none())
+        }
+        Step::ServeRelays { machine } => relay::serve_machine(host, machine).await.map(|()| none()),
         Step::RemoveTree { dir, scratch } => {
             host.files.remove_tree(dir, scratch).await.map(|()| none())
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use contract::{MachineId, SnapshotId, VolumeId};
+use contract::{MachineId, PublishedPortId, SnapshotId, VolumeId};
 use serde::{Deserialize, Serialize};
 
 /// What can be claimed.
@@ -16,6 +16,8 @@ pub enum Subject {
     Snapshot(SnapshotId),
     /// A volume.
     Volume(VolumeId),
+    /// A published port of a machine.
+    PublishedPort(MachineId, PublishedPortId),
 }
 
 /// Alone, or together with others who only read.
@@ -42,6 +44,17 @@ impl Claim {
     /// Alone on a machine.
     pub fn machine(id: &MachineId) -> Self {
         Self { subject: Subject::Machine(id.clone()), access: Access::Exclusive }
+    }
+
+    /// Adding something to a machine that stays as it is, with others who do.
+    pub fn add_to_machine(id: &MachineId) -> Self {
+        Self { subject: Subject::Machine(id.clone()), access: Access::Shared }
+    }
+
+    /// Alone on a published port.
+    pub fn published_port(machine: &MachineId, id: &PublishedPortId) -> Self {
+        let subject = Subject::PublishedPort(machine.clone(), id.clone());
+        Self { subject, access: Access::Exclusive }
     }
 
     /// Alone on a snapshot.

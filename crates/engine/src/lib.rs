@@ -11,7 +11,7 @@
 //! - [`plan`] decides: pure functions, one file per resource.
 //! - [`step`] is what plans are made of; [`apply`] makes a step true, [`undo`] takes it back.
 //! - [`saga`] runs a plan and settles one that was cut; [`runner`] owns tasks and claims.
-//! - [`ready`] waits for guests; [`reconcile`] compares what is recorded with what is.
+//! - `relay` opens what leads into guests; [`ready`] waits for them; [`reconcile`] compares what is recorded with what is.
 //! - [`port`] is all that the engine knows of the outside. There is no file, socket, clock or HTTP here.
 
 pub mod apply;
@@ -24,6 +24,7 @@ pub mod port;
 pub mod ready;
 pub mod reconcile;
 pub mod record;
+mod relay;
 pub mod runner;
 pub mod saga;
 pub mod step;

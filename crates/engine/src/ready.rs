@@ -15,6 +15,7 @@ use crate::port::{
     Configured, GuestIdentity, Launch, Observation, PortError, Renewal, SshHostKeys,
 };
 use crate::record::Machine;
+use crate::relay;
 
 /// How much of the console goes into the reason of a failure.
 const CONSOLE_TAIL_BYTES: usize = 2048;
@@ -123,6 +124,9 @@ async fn ready(
     confirmed: Option<Configured>,
 ) -> Result<Change, PortError> {
     host.network.open(&run.slot, machine.egress).await?;
+    // Before the record says `running`: who reads that may connect at once. What is published meanwhile opens with the next step.
+    let published = host.journal.published_ports().await?;
+    relay::serve(host, machine, run, &published).await;
     let identity = match (&confirmed, &machine.restored_from) {
         (Some(_), _) => Some(Identity::Confirmed),
         (None, Some(_)) => Some(Identity::Unconfirmed),

@@ -13,6 +13,8 @@ use crate::port::{Observation, PortError};
 use crate::record::{Machine, Operation};
 use crate::runner::Runner;
 
+mod relays;
+
 /// Where new operation ids and random bits come from; the engine has no randomness of its own.
 pub trait Mint: Send + Sync {
     /// A new operation id.
@@ -25,6 +27,9 @@ pub trait Mint: Send + Sync {
 pub async fn reconcile(runner: &Runner, mint: &dyn Mint) {
     settle_open(runner).await;
     retire_ended(runner, mint).await;
+    if let Err(error) = relays::serve_all(runner, mint).await {
+        error!(error = error.chain(), "not every relay is open; tried again later");
+    }
     if let Err(error) = sweep(runner).await {
         error!(error = error.chain(), "the sweep of what nothing owns failed; tried again later");
     }
@@ -103,6 +108,8 @@ async fn retire_if_ended(
         machines: &[],
         snapshots: &[],
         volumes: &[],
+        published_ports: &[],
+        listening: &std::collections::BTreeSet::new(),
         open: &[],
         capacity: Capacity { memory_bytes: 0, disk_bytes: 0, disk_free_bytes: 0 },
         now: host.clock.now(),
@@ -147,7 +154,7 @@ async fn ended(
     })
 }
 
-/// Removes runs, slots and scratch directories that no record and no open operation owns.
+/// Removes runs, slots, relays and scratch directories that no record and no open operation owns.
 ///
 /// What exists is listed before what is owned is read, and nothing is planned meanwhile: so what is found without an owner
 /// has none.
@@ -160,6 +167,7 @@ async fn sweep(runner: &Runner) -> Result<(), PortError> {
     }
     let slots = host.network.carried_slots().await?;
     let scratch = host.files.carried_scratch().await?;
+    let relays = host.network.open_relays().await?;
 
     let open: Vec<Operation> =
         host.journal.open_operations().await?.into_iter().collect::<Result<_, _>>()?;
@@ -190,6 +198,8 @@ async fn sweep(runner: &Runner) -> Result<(), PortError> {
             host.network.destroy_orphan(index).await?;
         }
     }
+    let published = host.journal.published_ports().await?;
+    relays::close_orphans(host, relays, &machines, &published, &open).await?;
     for operation in scratch {
         if !operations.contains(&operation) {
             warn!(%operation, "removing scratch that nothing owns");

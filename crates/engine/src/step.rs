@@ -7,7 +7,7 @@ use contract::{MachineId, PresignedUrl, Sha256Hex, SnapshotId};
 use serde::{Deserialize, Serialize};
 
 use crate::port::{
-    CheckDepth, DiskSource, DownloadTarget, Launch, LaunchSpec, SealRequest, UploadJob,
+    CheckDepth, DiskSource, DownloadTarget, Launch, LaunchSpec, Relay, SealRequest, UploadJob,
 };
 use crate::record::Slot;
 
@@ -36,6 +36,12 @@ pub enum Step {
     EndRun { launch: Launch },
     /// Destroys a slot.
     DestroySlot { slot: Slot },
+    /// Opens a relay into a slot. Undo: close it.
+    OpenRelay { slot: Slot, relay: Relay },
+    /// Closes a relay.
+    CloseRelay { host_port: u16 },
+    /// Opens whatever relays the records give a machine, if it runs.
+    ServeRelays { machine: MachineId },
     /// Removes a tree whose record is gone.
     RemoveTree { dir: Utf8PathBuf, scratch: Utf8PathBuf },
     /// Writes back what is dirty before the pause.
@@ -82,6 +88,9 @@ impl Step {
             Self::ShutDown { .. } => "shut_down",
             Self::EndRun { .. } => "end_run",
             Self::DestroySlot { .. } => "destroy_slot",
+            Self::OpenRelay { .. } => "open_relay",
+            Self::CloseRelay { .. } => "close_relay",
+            Self::ServeRelays { .. } => "serve_relays",
             Self::RemoveTree { .. } => "remove_tree",
             Self::SyncDirty { .. } => "sync_dirty",
             Self::Freeze { .. } => "freeze",

@@ -23,6 +23,7 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
             thaw(host, launch, Duration::from_millis(*deadline_ms)).await
         }
         Step::Capture { launch, .. } => host.vmm(launch.vmm)?.discard_capture(launch).await,
+        Step::OpenRelay { relay, .. } => host.network.close_relay(relay.host_port).await,
         Step::Publish { to, .. } => host.chunks.unpublish(to, operation).await,
         // Inside a directory or a run of this operation, or without a trace on the host.
         Step::PlaceArtifact { .. }
@@ -32,6 +33,8 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
         | Step::ShutDown { .. }
         | Step::EndRun { .. }
         | Step::DestroySlot { .. }
+        | Step::CloseRelay { .. }
+        | Step::ServeRelays { .. }
         | Step::RemoveTree { .. }
         | Step::SyncDirty { .. }
         | Step::CollectMemory { .. }

@@ -86,3 +86,58 @@ async fn promise_p14_a_guest_whose_agent_never_answers_fails_by_its_deadline_wit
     let state = daemon.world().lock();
     assert!(state.processes.is_empty() && state.slots.is_empty() && state.cgroups.is_empty());
 }
+
+fn ports(daemon: &FakeDaemon) -> Vec<u16> {
+    daemon.world().lock().relays.keys().copied().collect()
+}
+
+#[tokio::test]
+async fn promise_p4_a_new_daemon_opens_the_relays_of_machines_that_run() {
+    let daemon = with_box().await;
+    done(&daemon, Intent::Publish("box", "web")).await;
+    assert_eq!(ports(&daemon), [20_000, 40_000, 45_000]);
+    let daemon = daemon.next(Faults::default());
+    assert!(ports(&daemon).is_empty(), "they ended with the process");
+    assert!(daemon.reconcile().await);
+    assert_eq!(ports(&daemon), [20_000, 40_000, 45_000]);
+}
+
+#[tokio::test]
+async fn relays_close_with_their_machine_and_open_again_at_the_same_ports() {
+    let daemon = with_box().await;
+    done(&daemon, Intent::Publish("box", "web")).await;
+    done(&daemon, Intent::Create("other")).await;
+    done(&daemon, Intent::Stop("box")).await;
+    assert_eq!(ports(&daemon), [40_001, 45_001]);
+    done(&daemon, Intent::Publish("box", "api")).await;
+    assert_eq!(ports(&daemon), [40_001, 45_001], "nothing leads to a machine that is stopped");
+    done(&daemon, Intent::Start("box")).await;
+    assert_eq!(ports(&daemon), [20_000, 20_001, 40_000, 40_001, 45_000, 45_001]);
+}
+
+#[tokio::test]
+async fn promise_p13_a_foreign_listener_is_skipped_when_ports_are_chosen_and_when_they_are_taken() {
+    let daemon = FakeDaemon::first();
+    Intent::furnish(&mut daemon.world().lock());
+    daemon.world().lock().foreign_listeners.extend([40_000, 20_000]);
+    done(&daemon, Intent::Create("box")).await;
+    done(&daemon, Intent::Publish("box", "web")).await;
+    assert_eq!(ports(&daemon), [20_001, 40_001, 45_000]);
+    let daemon = daemon.next(Faults::default());
+    daemon.world().lock().foreign_listeners.extend([40_001, 20_001]);
+    assert!(daemon.reconcile().await);
+    assert_eq!(ports(&daemon), [20_002, 40_002, 45_000], "taken while no daemon ran");
+    done(&daemon, Intent::Stop("box")).await;
+    daemon.world().lock().foreign_listeners.insert(45_000);
+    done(&daemon, Intent::Start("box")).await;
+    assert_eq!(ports(&daemon), [20_002, 40_002, 45_001], "taken while it was stopped");
+}
+
+#[tokio::test]
+async fn a_relay_that_no_record_owns_is_closed_by_reconcile() {
+    let daemon = with_box().await;
+    let stray = harness::fake::world::FakeRelay { slot: 7, guest_port: 80 };
+    daemon.world().lock().relays.insert(20_050, stray);
+    assert!(daemon.reconcile().await);
+    assert_eq!(ports(&daemon), [40_000, 45_000]);
+}

@@ -130,3 +130,25 @@ fn promise_p6_p8_a_durable_restore_onto_private_memory_is_all_or_nothing_at_ever
     let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved")];
     sweep(&Case::new(arranged, Intent::RestoreDurable("saved", "clone")).under_firecracker());
 }
+
+#[test]
+fn promise_p2_p4_publishing_a_port_is_all_or_nothing_at_every_fault() {
+    sweep(&Case::new([Intent::Create("box")], Intent::Publish("box", "web")));
+}
+
+#[test]
+fn promise_p2_p4_taking_a_published_port_back_is_all_or_nothing_at_every_fault() {
+    let arranged = [Intent::Create("box"), Intent::Publish("box", "web")];
+    sweep(&Case::new(arranged, Intent::Unpublish("box", "web")));
+}
+
+#[test]
+fn promise_p2_p4_an_exec_relay_is_added_all_or_not_at_every_fault() {
+    sweep(&Case::new([Intent::Create("box")], Intent::AddRelay("box")));
+}
+
+#[test]
+fn promise_p2_p9_published_ports_go_with_their_machine_at_every_fault() {
+    let arranged = [Intent::Create("box"), Intent::Publish("box", "web")];
+    sweep(&Case::new(arranged, Intent::Delete("box")));
+}

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use camino::Utf8PathBuf;
 use engine::layout::Layout;
 use engine::port::PortError;
@@ -20,10 +21,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::config::{Config, ConfigError, read_token};
+use crate::config::{Config, ConfigError, Listen, Relay, read_token};
 use crate::farewell;
 use crate::http::serve::{Listener, serve};
-use crate::http::{Api, Token, router};
+use crate::http::{Api, ByHost, Token, by_host, router};
 use crate::maintenance;
 use crate::mint::SystemMint;
 use crate::room::HostRoom;
@@ -75,13 +76,16 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     let tasks = TaskTracker::new();
     let api = start(&config, &wired, &tasks, &ending).await?;
 
-    let mut listeners = vec![(unix_listener(&layout, group)?, router::local(api.clone()))];
+    let leading = ByHost { api: api.clone(), relays: config.relay.address, token: None };
+    let local = by_host(router::local(api.clone()), leading.clone());
+    let mut listeners = vec![(unix_listener(&layout, group)?, local)];
     if let Some(listen) = &config.listen {
         let token = Token::new(&read_token(listen)?);
+        let router = remote(listen, &config.relay, token, leading);
         let listener = TcpListener::bind(listen.address)
             .await
             .map_err(|source| DaemonError::Listen { at: listen.address.to_string(), source })?;
-        listeners.push((Listener::Tcp(listener), router::remote(api.clone(), token)));
+        listeners.push((Listener::Tcp(listener), router));
     }
     for (listener, router) in listeners {
         tasks.spawn(serve(listener, router, config.limits.connections, ending.clone()));
@@ -104,6 +108,17 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
         }
     }
     Ok(())
+}
+
+/// The router of the TCP listener. Published HTTP ports are reached by host name without the token where they are reached
+/// without it anyway: from this host, and from wherever relays listen by the operator's wish (promise P11).
+fn remote(listen: &Listen, relay: &Relay, token: Token, leading: ByHost) -> Router {
+    let leading = ByHost { token: Some(token.clone()), ..leading };
+    let api = router::local(leading.api.clone());
+    if listen.address.ip().is_loopback() || !relay.address.is_loopback() {
+        return by_host(router::guarded(api, token), leading);
+    }
+    router::guarded(by_host(api, leading), token)
 }
 
 /// Starts what the daemon does unasked; back when guests that were held by a dead daemon run again.

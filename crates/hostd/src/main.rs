@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use hostd::config::{Config, Sources};
 use hostd::wiring::LAUNCHER_COMMAND;
 use hostd::{daemon, logging};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Turns this machine into a host for computers.
 ///
@@ -78,6 +79,7 @@ fn sources(arguments: &Arguments) -> Sources {
 
 fn run(config: Config) -> Result<(), Box<dyn Error>> {
     logging::start(&config.log)?;
+    raise_open_files();
     // Two workers: the daemon moves little itself, and stays small. Threads for what blocks come and go.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -89,6 +91,15 @@ fn run(config: Config) -> Result<(), Box<dyn Error>> {
     // Hashing or copying under way is not waited for: its operation is settled by the next daemon.
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(ended?)
+}
+
+/// Relays take a descriptor for each port and two for each connection, far more than the soft limit that systemd gives.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 fn chain(error: &dyn Error) -> String {

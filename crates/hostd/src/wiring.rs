@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chunks::files::CloneMode;
 use chunks::limits::TransferLimits;
 use chunks::transfer::{TransferClient, TransferError};
 use engine::host::Host;
 use engine::layout::Layout;
-use engine::plan::{Deadlines, Defaults, Overcommit, Settings};
+use engine::plan::{Deadlines, Defaults, Overcommit, RelayRanges, Settings};
 use engine::port::{Clock, PortError, Vmm};
 use engine::record::VmmKind;
 use vmm::jail::Launcher;
@@ -16,9 +17,9 @@ use vmm::qemu::{AcceleratorChoice, Qemu, QemuConfig, QemuError, default_kernel_a
 
 use crate::adapters::{ArtifactCache, HostChunks, HostFiles, HostGuest};
 use crate::clock::SystemClock;
-use crate::config::{Accelerator, BlockError, Config, DiskClone, VmmChoice, parse_block};
+use crate::config::{self, Accelerator, BlockError, Config, DiskClone, VmmChoice, parse_block};
 use crate::http::Agents;
-use crate::network::{LinuxNetwork, NetworkSettings};
+use crate::network::{LinuxNetwork, NetworkSettings, RelayLimits};
 use crate::root::Root;
 use crate::store::{SqliteStore, StoreError};
 
@@ -115,6 +116,12 @@ fn settings(config: &Config, root: &Root, layout: Layout) -> Result<Settings, Wi
         host_id: root.host_id.clone(),
         addresses: parse_block(&config.network.address_block)?,
         first_uid: config.first_uid,
+        relays: RelayRanges {
+            ssh: config.relay.ssh,
+            vnc: config.relay.vnc,
+            exec: config.relay.exec,
+            published: config.relay.published,
+        },
         vmm: VmmKind::Qemu,
         defaults: Defaults {
             vcpus: config.defaults.vcpus,
@@ -140,7 +147,18 @@ fn network_settings(config: &Config, root: &Root) -> Result<NetworkSettings, Wir
         block: parse_block(&config.network.address_block)?,
         egress_interface: config.network.egress_interface.clone(),
         resolvers: config.network.resolvers.clone(),
+        relays: relay_limits(&config.relay),
     })
+}
+
+fn relay_limits(relay: &config::Relay) -> RelayLimits {
+    RelayLimits {
+        address: relay.address,
+        connect_timeout: Duration::from_millis(relay.connect_ms),
+        idle_timeout: Duration::from_millis(relay.idle_ms),
+        connections_per_port: relay.connections_per_port,
+        connections: relay.connections,
+    }
 }
 
 fn qemu_config(config: &Config, root: &Root, layout: &Layout) -> Result<QemuConfig, WiringError> {

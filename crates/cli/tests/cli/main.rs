@@ -6,4 +6,5 @@ mod daemon;
 mod exec;
 mod machines;
 mod object_store;
+mod ports;
 mod snapshots;

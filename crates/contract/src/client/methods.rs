@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use super::{Client, ClientError};
 use crate::endpoint::table::{
-    CreateMachine, CreateSnapshot, DeleteMachine, DeleteSnapshot, Exec, Health,
-    ListMachineSnapshots, ListMachines, ListOperations, ListSnapshots, RestoreSnapshot,
-    ShowMachine, ShowOperation, ShowSnapshot, StartMachine, StopMachine, UploadSnapshot,
+    CreateMachine, CreatePublishedPort, CreateSnapshot, DeleteMachine, DeletePublishedPort,
+    DeleteSnapshot, Exec, Health, ListMachineSnapshots, ListMachines, ListOperations,
+    ListPublishedPorts, ListSnapshots, RestoreSnapshot, ShowMachine, ShowOperation, ShowSnapshot,
+    StartMachine, StopMachine, UploadSnapshot,
 };
 use crate::exec::{DEFAULT_TIMEOUT_MS, ExecRequest, ExecResponse};
-use crate::id::{MachineId, OperationId, SnapshotId};
+use crate::id::{MachineId, OperationId, PublishedPortId, SnapshotId};
 use crate::machine::{CreateMachineRequest, Machine};
 use crate::operation::{IdempotencyKey, Operation, OperationsQuery, WaitQuery};
+use crate::published_port::{CreatePublishedPortRequest, PublishedPort};
 use crate::restore::RestoreSnapshotRequest;
 use crate::snapshot::{CreateSnapshotRequest, Snapshot, SnapshotAnswer};
 use crate::upload::{UploadSnapshotRequest, UploadedArtifact};
@@ -135,6 +137,34 @@ impl Client {
     ) -> Result<Machine, ClientError> {
         let call = self.call(RestoreSnapshot, snapshot).query(wait).body(request);
         Ok(call.deadline(TRANSFER).send().await?.value.machine)
+    }
+
+    /// Publishes a port of a machine.
+    pub async fn publish_port(
+        &self,
+        machine: &MachineId,
+        request: &CreatePublishedPortRequest,
+    ) -> Result<PublishedPort, ClientError> {
+        Ok(self.call(CreatePublishedPort, machine).body(request).send().await?.value.port)
+    }
+
+    /// Lists the published ports of a machine.
+    pub async fn list_published_ports(
+        &self,
+        machine: &MachineId,
+    ) -> Result<Vec<PublishedPort>, ClientError> {
+        let call = self.call(ListPublishedPorts, machine).deadline(QUICK);
+        Ok(call.send().await?.value.ports)
+    }
+
+    /// Takes a published port back.
+    pub async fn remove_published_port(
+        &self,
+        machine: &MachineId,
+        port: &PublishedPortId,
+    ) -> Result<(), ClientError> {
+        let path = (machine.clone(), port.clone());
+        self.call(DeletePublishedPort, &path).send().await.map(|_done| ())
     }
 
     /// Lists operations: all, or those of one key.

@@ -2,13 +2,15 @@
 
 use contract::artifact::ArtifactId;
 use contract::machine::Identity;
-use contract::{MachineId, OperationId, SnapshotId};
+use contract::{MachineId, OperationId, PublishedPortId, SnapshotId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::phase::Run;
 use crate::port::{Launch, VmmHandle};
-use crate::record::{ArtifactSum, Finding, Machine, Moment, Slot, Snapshot, Volume};
+use crate::record::{
+    ArtifactSum, Finding, Machine, Moment, PublishedPort, RelayPort, Slot, Snapshot, Volume,
+};
 
 /// A change of the records. As planned, what only steps find out is still absent; [`Change::complete`] carries it over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,12 +63,30 @@ pub enum Change {
     SnapshotQuarantined { snapshot: SnapshotId, reason: String },
     /// A snapshot is gone from the records.
     SnapshotRemoved { snapshot: SnapshotId },
+    /// A machine has one more port of the host.
+    RelayAdded { machine: MachineId, relay: RelayPort },
+    /// A port was published.
+    PublishedPortAdded { port: PublishedPort },
+    /// A published port was taken back.
+    PublishedPortRemoved { machine: MachineId, port: PublishedPortId },
+    /// Relays of a machine, published ports among them, have other ports of the host.
+    PortsMoved { machine: MachineId, moved: Vec<MovedPort> },
     /// All parts lie in the object store.
     UploadFinished {
         snapshot: SnapshotId,
         /// The artifacts of the request, in its order, with the parts known before and found now.
         parts: Vec<FinishedPart>,
     },
+}
+
+/// A port of the host that a relay gave up for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MovedPort {
+    /// The port that somebody else listens on.
+    pub from: u16,
+    /// The port instead of it.
+    pub to: u16,
 }
 
 /// A part in an object store.
@@ -120,9 +140,26 @@ impl Change {
             | Self::MachineRemoved { .. }
             | Self::SnapshotSummed { .. }
             | Self::SnapshotQuarantined { .. }
-            | Self::SnapshotRemoved { .. } => {}
+            | Self::SnapshotRemoved { .. }
+            | Self::RelayAdded { .. }
+            | Self::PublishedPortAdded { .. }
+            | Self::PublishedPortRemoved { .. }
+            | Self::PortsMoved { .. } => {}
         }
         Ok(self)
+    }
+
+    /// The ports of the host that the change gives to relays.
+    pub fn host_ports(&self) -> Vec<u16> {
+        match self {
+            Self::MachineStarted { machine, .. } => {
+                machine.relays.iter().map(|relay| relay.host_port).collect()
+            }
+            Self::RelayAdded { relay, .. } => vec![relay.host_port],
+            Self::PublishedPortAdded { port } => vec![port.host_port],
+            Self::PortsMoved { moved, .. } => moved.iter().map(|moved| moved.to).collect(),
+            _ => vec![],
+        }
     }
 
     /// The run that a completed `MachineStarted` makes.

@@ -1,11 +1,11 @@
 //! What a change does to the records, as rows to write: pure, shared by every store.
 
-use contract::{MachineId, SnapshotId, VolumeId};
+use contract::{MachineId, PublishedPortId, SnapshotId, VolumeId};
 
 use crate::phase::{Event, TransitionError};
-use crate::record::{Machine, Snapshot, SnapshotState, Volume};
+use crate::record::{Machine, PublishedPort, Snapshot, SnapshotState, Volume};
 
-use super::Change;
+use super::{Change, MovedPort};
 
 /// A row to write.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,10 @@ pub enum Write {
     Snapshot(Box<Snapshot>),
     /// Remove.
     RemoveSnapshot(SnapshotId),
+    /// Insert or replace.
+    PublishedPort(PublishedPort),
+    /// Remove.
+    RemovePublishedPort(MachineId, PublishedPortId),
 }
 
 /// The records as they are in the transaction that will write.
@@ -32,6 +36,8 @@ pub trait Lookup {
     fn snapshot(&self, id: &SnapshotId) -> Option<Snapshot>;
     /// All volumes attached to or going with a machine.
     fn volumes_of(&self, id: &MachineId) -> Vec<Volume>;
+    /// All published ports of a machine.
+    fn published_ports_of(&self, id: &MachineId) -> Vec<PublishedPort>;
 }
 
 /// Why a change cannot be written.
@@ -84,8 +90,7 @@ pub fn writes(change: &Change, records: &dyn Lookup) -> Result<Vec<Write>, Write
             Ok(vec![with_phase(record, event)?])
         }
         Change::MachineStopped { machine, reason } => {
-            let mut record =
-                records.machine(machine).ok_or_else(|| WriteError::Gone(machine.to_string()))?;
+            let mut record = known(records, machine)?;
             // The next start boots from the disk: nothing of the snapshot's memory is left.
             record.restored_from = None;
             record.memory = crate::record::Memory::Own;
@@ -99,7 +104,9 @@ pub fn writes(change: &Change, records: &dyn Lookup) -> Result<Vec<Write>, Write
                     Write::Volume(Volume { attached: None, ..volume })
                 }
             });
-            Ok(volumes.chain([Write::RemoveMachine(machine.clone())]).collect())
+            let ports = records.published_ports_of(machine).into_iter();
+            let ports = ports.map(|port| Write::RemovePublishedPort(port.machine, port.id));
+            Ok(volumes.chain(ports).chain([Write::RemoveMachine(machine.clone())]).collect())
         }
         Change::SnapshotAdded { snapshot } => Ok(vec![Write::Snapshot(snapshot.clone())]),
         Change::SnapshotSummed { snapshot, artifact, sum } => {
@@ -117,8 +124,41 @@ pub fn writes(change: &Change, records: &dyn Lookup) -> Result<Vec<Write>, Write
             Ok(vec![Write::Snapshot(Box::new(record))])
         }
         Change::SnapshotRemoved { snapshot } => Ok(vec![Write::RemoveSnapshot(snapshot.clone())]),
+        Change::RelayAdded { machine, relay } => {
+            let mut record = known(records, machine)?;
+            record.relays.retain(|other| other.name != relay.name);
+            record.relays.push(*relay);
+            Ok(vec![Write::Machine(Box::new(record))])
+        }
+        Change::PublishedPortAdded { port } => {
+            known(records, &port.machine)?;
+            Ok(vec![Write::PublishedPort(port.clone())])
+        }
+        Change::PublishedPortRemoved { machine, port } => {
+            Ok(vec![Write::RemovePublishedPort(machine.clone(), port.clone())])
+        }
+        Change::PortsMoved { machine, moved } => Ok(moved_ports(records, machine, moved)),
         Change::UploadFinished { .. } => Ok(vec![]),
     }
+}
+
+/// The machine, its relays and its published ports at their new ports of the host; those of a machine that is gone moved too
+/// late.
+fn moved_ports(records: &dyn Lookup, machine: &MachineId, moved: &[MovedPort]) -> Vec<Write> {
+    let Some(mut record) = records.machine(machine) else { return vec![] };
+    let target = |port: u16| moved.iter().find(|moved| moved.from == port).map(|moved| moved.to);
+    for relay in &mut record.relays {
+        relay.host_port = target(relay.host_port).unwrap_or(relay.host_port);
+    }
+    let published = records.published_ports_of(machine).into_iter().filter_map(|port| {
+        let host_port = target(port.host_port)?;
+        Some(Write::PublishedPort(PublishedPort { host_port, ..port }))
+    });
+    published.chain([Write::Machine(Box::new(record))]).collect()
+}
+
+fn known(records: &dyn Lookup, machine: &MachineId) -> Result<Machine, WriteError> {
+    records.machine(machine).ok_or_else(|| WriteError::Gone(machine.to_string()))
 }
 
 /// The machine, if the launch that the change speaks of is still its run.

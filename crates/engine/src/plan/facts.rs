@@ -1,12 +1,16 @@
 //! What planning knows of the moment: settings, records, what other operations have reserved, and how much room there is.
 
+use std::collections::BTreeSet;
+
 use camino::Utf8PathBuf;
 use contract::{ErrorCode, MachineId, OperationId, SnapshotId, VolumeId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
-use crate::record::{AddressBlock, Machine, Slot, Snapshot, VmmKind, Volume};
+use crate::record::{
+    AddressBlock, Machine, PortRange, PublishedPort, Slot, Snapshot, VmmKind, Volume,
+};
 
 use super::{Change, Plan, Refusal};
 
@@ -46,6 +50,19 @@ pub struct Deadlines {
     pub self_thaw_ms: u64,
 }
 
+/// From which ports of the host relays take theirs. They do not overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayRanges {
+    /// To guests' port 2222.
+    pub ssh: PortRange,
+    /// To guests' port 6080.
+    pub vnc: PortRange,
+    /// To guests' port 49983.
+    pub exec: PortRange,
+    /// To ports that are published.
+    pub published: PortRange,
+}
+
 /// What does not change while the daemon runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -57,6 +74,8 @@ pub struct Settings {
     pub addresses: AddressBlock,
     /// The first uid of slots; slot `n` uses this plus `n`.
     pub first_uid: u32,
+    /// Ports of relays.
+    pub relays: RelayRanges,
     /// The VMM of new machines.
     pub vmm: VmmKind,
     /// Sizes of machines that do not say.
@@ -95,6 +114,10 @@ pub struct Facts<'a> {
     pub snapshots: &'a [Snapshot],
     /// All volumes.
     pub volumes: &'a [Volume],
+    /// All published ports.
+    pub published_ports: &'a [PublishedPort],
+    /// Ports of the host on which anybody listens, this daemon too.
+    pub listening: &'a BTreeSet<u16>,
     /// Plans of operations that are not closed: what they name is taken.
     pub open: &'a [Plan],
     /// Room.

@@ -47,6 +47,7 @@ pub fn create(request: &CreateMachineRequest, facts: &Facts<'_>) -> Result<Plan,
         egress: request.egress,
         guest_config: request.guest_config.clone().unwrap_or_default(),
         user_volume_ids: request.user_volume_ids.clone(),
+        relays: facts.relays_for_start(&[])?,
         memory: Memory::Own,
         restored_from: None,
         machine_id_hex: format!("{:032x}", facts.random),
@@ -87,7 +88,7 @@ pub fn create(request: &CreateMachineRequest, facts: &Facts<'_>) -> Result<Plan,
         claims,
         hold: Hold::UntilCommit,
         prepare,
-        finish: vec![Step::AwaitReady { machine: id.clone(), launch: launch.clone() }],
+        finish: await_ready(&launch),
         commit: started(machine, new_volumes, launch, slot, facts),
     })
 }
@@ -108,6 +109,7 @@ pub fn start(machine: &Machine, facts: &Facts<'_>) -> Result<Plan, Refusal> {
     let mut machine = machine.clone();
     machine.started_at = Some(facts.now);
     machine.identity = None;
+    machine.relays = facts.relays_for_start(&machine.relays)?;
     let launch = launch_of(&machine, facts);
     let paths = facts.disks_of(&machine).into_iter().map(|disk| disk.path).collect();
     let mut prepare = vec![Step::GiveTo { paths, owner: slot.uid }];
@@ -120,7 +122,7 @@ pub fn start(machine: &Machine, facts: &Facts<'_>) -> Result<Plan, Refusal> {
         claims: vec![Claim::machine(&id)],
         hold: Hold::UntilCommit,
         prepare,
-        finish: vec![Step::AwaitReady { machine: id, launch: launch.clone() }],
+        finish: await_ready(&launch),
         commit: started(machine, vec![], launch, slot, facts),
     })
 }
@@ -177,6 +179,13 @@ pub fn delete(machine: &Machine, facts: &Facts<'_>) -> Plan {
         commit: Change::MachineRemoved { machine: machine.id.clone() },
         finish,
     }
+}
+
+/// The steps from a VMM that runs to a machine that is `running`, with all its relays open.
+pub(super) fn await_ready(launch: &Launch) -> Vec<Step> {
+    let machine = launch.machine.clone();
+    let waits = Step::AwaitReady { machine: machine.clone(), launch: launch.clone() };
+    vec![waits, Step::ServeRelays { machine }]
 }
 
 /// The steps that end a run and give back what it held.

@@ -8,14 +8,16 @@ mod change_writes;
 pub mod compatibility;
 mod facts;
 pub mod machine;
+pub mod published_port;
 mod refusal;
+pub mod relay;
 pub mod restore;
 pub mod snapshot;
 pub mod upload;
 
-pub use change::{Change, FinishedPart, IncompleteError};
+pub use change::{Change, FinishedPart, IncompleteError, MovedPort};
 pub use change_writes::{Lookup, Write, WriteError, writes};
-pub use facts::{Capacity, Deadlines, Defaults, Facts, Overcommit, Settings};
+pub use facts::{Capacity, Deadlines, Defaults, Facts, Overcommit, RelayRanges, Settings};
 pub use refusal::Refusal;
 
 use contract::OperationId;

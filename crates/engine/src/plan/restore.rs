@@ -15,7 +15,9 @@ use crate::record::{
 };
 use crate::step::Step;
 
-use super::machine::{artifact_is_allowed, launch_of, place_kernel, run, started, system_volume};
+use super::machine::{
+    artifact_is_allowed, await_ready, launch_of, place_kernel, run, started, system_volume,
+};
 use super::{Facts, Hold, Plan, Refusal, compatibility};
 
 /// Where the bytes are.
@@ -79,6 +81,7 @@ pub fn plan(
             .take(user_disks.len())
             .map(|number| VolumeId::user_of(id, number))
             .collect(),
+        relays: facts.relays_for_start(&[])?,
         memory: memory(source, origin.host.vmm, &origin.snapshot),
         restored_from: Some(origin.snapshot.clone()),
         machine_id_hex: format!("{:032x}", facts.random),
@@ -127,7 +130,7 @@ pub fn plan(
         claims,
         hold: Hold::UntilCommit,
         prepare,
-        finish: vec![Step::AwaitReady { machine: id.clone(), launch: launch.clone() }],
+        finish: await_ready(&launch),
         commit: started(machine, new_volumes, launch, slot, facts),
     })
 }

@@ -18,6 +18,8 @@ pub enum Fault {
     NoRoom,
     /// What was asked for is not there: 404.
     Absent,
+    /// It cannot be had at the moment: 503.
+    Unavailable,
 }
 
 /// A failed effect. `Display` names the operation and its object; `source` holds the cause.

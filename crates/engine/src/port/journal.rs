@@ -5,7 +5,7 @@ use contract::operation::IdempotencyKey;
 use contract::{MachineId, OperationId, SnapshotId};
 
 use crate::plan::{Change, FinishedPart};
-use crate::record::{Finding, Machine, Operation, OperationError, Snapshot, Volume};
+use crate::record::{Finding, Machine, Operation, OperationError, PublishedPort, Snapshot, Volume};
 
 use super::PortError;
 
@@ -76,6 +76,9 @@ pub trait Journal: Send + Sync {
 
     /// All volumes, by id.
     async fn volumes(&self) -> Result<Vec<Volume>, PortError>;
+
+    /// All published ports, oldest first.
+    async fn published_ports(&self) -> Result<Vec<PublishedPort>, PortError>;
 
     /// The parts of a snapshot that lie in an object store already, by what operations noted, whether they committed or not.
     async fn finished_parts(&self, snapshot: &SnapshotId) -> Result<Vec<FinishedPart>, PortError>;

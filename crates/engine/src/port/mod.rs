@@ -23,7 +23,7 @@ pub use error::{Fault, PortError};
 pub use files::{DiskSource, Files};
 pub use guest::{Configured, Guest, GuestIdentity, Login, Reach, Renewal, SshHostKeys};
 pub use journal::{BeginError, Closing, Journal};
-pub use network::Network;
+pub use network::{Network, OpenRelay, Opened, Relay};
 pub use vmm::{
     Boot, Disk, GuestMemory, Launch, LaunchSpec, Observation, OriginOf, RunState, Vmm, VmmHandle,
 };

@@ -1,11 +1,43 @@
 //! One namespace per machine: built closed, opened when its guest may speak, destroyed after use.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use contract::machine::Egress;
+
+use serde::{Deserialize, Serialize};
 
 use crate::record::Slot;
 
 use super::PortError;
+
+/// From a port of the host to a port of a guest, TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relay {
+    /// Where clients come in.
+    pub host_port: u16,
+    /// Where they are led.
+    pub guest_port: u16,
+}
+
+/// What came of opening a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// It serves, since now or before.
+    Serves,
+    /// Somebody else listens on the port of the host. Nothing was done: it is skipped, not fought.
+    Taken,
+}
+
+/// A relay that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenRelay {
+    /// The port of the host.
+    pub host_port: u16,
+    /// The index of the slot that it leads into.
+    pub slot: u32,
+}
 
 /// Linux networking for machines. A slot is chosen and reserved by planning; the adapter only makes it true.
 #[async_trait]
@@ -20,7 +52,19 @@ pub trait Network: Send + Sync {
     /// Lets the guest's traffic out as `egress` allows. Idempotent.
     async fn open(&self, slot: &Slot, egress: Egress) -> Result<(), PortError>;
 
-    /// Destroys the slot: namespace, links, rules. Idempotent, works on what is half made.
+    /// Opens a relay into a slot that is built; it ends with the daemon. Open already to the same guest: fine.
+    async fn open_relay(&self, slot: &Slot, relay: Relay) -> Result<Opened, PortError>;
+
+    /// Closes a relay of this daemon and ends its connections. Idempotent.
+    async fn close_relay(&self, host_port: u16) -> Result<(), PortError>;
+
+    /// All relays that are open.
+    async fn open_relays(&self) -> Result<Vec<OpenRelay>, PortError>;
+
+    /// All TCP ports of the host on which anybody listens, this daemon too.
+    async fn listening_ports(&self) -> Result<BTreeSet<u16>, PortError>;
+
+    /// Destroys the slot: its relays with their connections, namespace, links, rules. Idempotent, works on what is half made.
     async fn destroy(&self, slot: &Slot) -> Result<(), PortError>;
 
     /// The indices of all slots that exist on this host under this daemon's host id.

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::phase::Phase;
 
+use super::RelayPort;
+
 /// Which VMM runs a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -65,6 +67,9 @@ pub struct Machine {
     pub guest_config: GuestConfig,
     /// User volumes in device order.
     pub user_volume_ids: Vec<VolumeId>,
+    /// Ports of the host that lead into it. Records of daemons that had no relays get theirs with the next start.
+    #[serde(default)]
+    pub relays: Vec<RelayPort>,
     /// Where RAM lives.
     pub memory: Memory,
     /// The snapshot it was restored from, until it has been started from its disk again.

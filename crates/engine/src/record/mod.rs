@@ -2,12 +2,14 @@
 
 mod machine;
 mod operation;
+mod port;
 mod slot;
 mod snapshot;
 mod volume;
 
 pub use machine::{Machine, Memory, Shape, VmmKind};
 pub use operation::{Finding, Moment, Operation, OperationError};
+pub use port::{PortRange, PublishedPort, RelayPort};
 pub use slot::{AddressBlock, Slot};
 pub use snapshot::{
     ArtifactSum, CpuIdentity, Manifest, ManifestFile, Origin, SealedArtifact, Snapshot,

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use contract::OperationId;
 use contract::operation::OperationState;
+use contract::port::PortName;
 
 use crate::phase::Phase;
-use crate::plan::Change;
+use crate::plan::{Change, MovedPort};
 use crate::port::{BeginError, Closing, Fault, Journal};
-use crate::record::{Finding, Operation, OperationError, SnapshotState, Volume};
+use crate::record::{Finding, Operation, OperationError, RelayPort, SnapshotState, Volume};
 
 use super::journal_values::{
-    finished_part, id, key, keyed, now, part, plan, ready, removed, snapshot, start, stopped,
-    volume,
+    finished_part, id, key, keyed, now, part, plan, published, ready, removed, snapshot, start,
+    stopped, volume,
 };
 use super::{ManualClock, operation};
 
@@ -60,6 +61,7 @@ pub async fn conforms<J: Journal>(fresh: impl Fn() -> (J, std::sync::Arc<ManualC
     operations_are_listed_newest_first(&journal, &clock).await;
     parts_are_remembered_until_the_snapshot_is_gone(&fresh().0).await;
     snapshots_are_summed_quarantined_and_removed(&fresh().0).await;
+    ports_are_published_moved_and_go_with_their_machine(&fresh().0).await;
 }
 
 async fn what_was_begun_is_open_and_reads_back_whole(journal: &impl Journal) {
@@ -257,6 +259,39 @@ async fn snapshots_are_summed_quarantined_and_removed(journal: &impl Journal) {
     assert_eq!(found.state, SnapshotState::Quarantined { reason });
     committed(journal, 3, Change::SnapshotRemoved { snapshot: id("b") }).await;
     assert_eq!(journal.snapshot(&id("b")).await.expect("reads"), None);
+}
+
+async fn ports_are_published_moved_and_go_with_their_machine(journal: &impl Journal) {
+    let machine: contract::MachineId = "box".parse().expect("a machine id");
+    let add = |name: &str, port| Change::PublishedPortAdded { port: published(name, port) };
+    let early = journal.apply(&add("early", 1)).await;
+    early.expect_err("there is no such machine");
+    committed(journal, 1, start("box", 1)).await;
+    let mut later = published("a", 20_001);
+    later.created_at = now() + Duration::from_secs(1);
+    journal.apply(&Change::PublishedPortAdded { port: later.clone() }).await.expect("applies");
+    journal.apply(&add("b", 20_000)).await.expect("applies");
+    let listed = journal.published_ports().await.expect("lists");
+    assert_eq!(listed, [published("b", 20_000), later.clone()], "by time");
+    let relay = RelayPort { name: PortName::Exec, host_port: 50_000 };
+    let added = Change::RelayAdded { machine: machine.clone(), relay };
+    journal.apply(&added).await.expect("applies");
+    let moved = [(20_000, 20_002), (40_000, 40_001), (7, 8)];
+    let moved = moved.map(|(from, to)| MovedPort { from, to }).to_vec();
+    let moves = Change::PortsMoved { machine: machine.clone(), moved };
+    journal.apply(&moves).await.expect("applies");
+    let listed = journal.published_ports().await.expect("lists");
+    assert_eq!(listed, [published("b", 20_002), later], "only what was named has moved");
+    let found = journal.machine(&machine).await.expect("reads").expect("is there");
+    let ssh = RelayPort { name: PortName::Ssh, host_port: 40_001 };
+    assert_eq!(found.relays, [ssh, relay]);
+    let port = "b".parse().expect("a published port id");
+    let removed_port = Change::PublishedPortRemoved { machine, port };
+    journal.apply(&removed_port).await.expect("applies");
+    assert_eq!(journal.published_ports().await.expect("lists").len(), 1);
+    committed(journal, 2, removed("box")).await;
+    assert_eq!(journal.published_ports().await.expect("lists"), []);
+    journal.apply(&moves).await.expect("comes too late");
 }
 
 async fn begun(journal: &impl Journal, number: u8, change: Change) -> Operation {

@@ -3,14 +3,15 @@
 use contract::artifact::ArtifactId;
 use contract::machine::{ArtifactRef, Egress, GuestConfig, GuestProtocol};
 use contract::operation::{IdempotencyKey, OperationKind};
+use contract::port::PortName;
 use contract::{OperationId, SnapshotId};
 use jiff::Timestamp;
 
 use crate::phase::Phase;
 use crate::plan::{Change, FinishedPart, Hold, Plan};
 use crate::record::{
-    CpuIdentity, Finding, Machine, Memory, Operation, Origin, Shape, Snapshot, SnapshotOrigin,
-    SnapshotState, VmmKind, Volume,
+    CpuIdentity, Finding, Machine, Memory, Operation, Origin, PublishedPort, RelayPort, Shape,
+    Snapshot, SnapshotOrigin, SnapshotState, VmmKind, Volume,
 };
 use crate::step::Step;
 
@@ -79,6 +80,7 @@ pub(super) fn start(machine: &str, number: u8) -> Change {
         egress: Egress::Open,
         guest_config: GuestConfig::default(),
         user_volume_ids: vec![],
+        relays: vec![RelayPort { name: PortName::Ssh, host_port: 40_000 }],
         memory: Memory::Own,
         restored_from: None,
         machine_id_hex: "0".repeat(32),
@@ -126,6 +128,19 @@ pub(super) fn volume(name: &str, goes_with_machine: bool) -> Volume {
         attached: Some(machine.clone()),
         goes_with: goes_with_machine.then_some(machine),
         size_bytes: 1 << 20,
+        created_at: now(),
+    }
+}
+
+/// A published port of the machine `box`.
+pub(super) fn published(name: &str, host_port: u16) -> PublishedPort {
+    PublishedPort {
+        id: name.parse().expect("a published port id"),
+        machine: "box".parse().expect("a machine id"),
+        name: None,
+        port: 80,
+        host_port,
+        is_http: false,
         created_at: now(),
     }
 }

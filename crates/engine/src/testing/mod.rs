@@ -7,4 +7,4 @@ mod journal_values;
 mod values;
 
 pub use clock::ManualClock;
-pub use values::{block, operation, run, slot};
+pub use values::{block, operation, relays, run, slot};

@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 use contract::OperationId;
 
 use crate::phase::Run;
+use crate::plan::RelayRanges;
 use crate::port::{Launch, VmmHandle};
-use crate::record::{AddressBlock, Slot, VmmKind};
+use crate::record::{AddressBlock, PortRange, Slot, VmmKind};
 
 /// The `number`th operation of a test.
 pub fn operation(number: u8) -> OperationId {
@@ -16,6 +17,16 @@ pub fn operation(number: u8) -> OperationId {
 /// The block of addresses that tests use.
 pub fn block() -> AddressBlock {
     AddressBlock { first: Ipv4Addr::new(10, 213, 0, 0), prefix_length: 24 }
+}
+
+/// The ports from which tests give relays theirs.
+pub fn relays() -> RelayRanges {
+    RelayRanges {
+        ssh: PortRange { first: 40_000, last: 40_099 },
+        vnc: PortRange { first: 45_000, last: 45_099 },
+        exec: PortRange { first: 50_000, last: 50_099 },
+        published: PortRange { first: 20_000, last: 20_099 },
+    }
 }
 
 /// The `index`th slot of a test.

@@ -1,14 +1,18 @@
 //! The moment in which the plans of these tests are made.
 
+use std::collections::BTreeSet;
+
 use contract::machine::{ArtifactRef, Egress, GuestConfig, GuestProtocol};
+use contract::port::PortName;
 use contract::{MachineId, OperationId, SnapshotId, VolumeId};
 use engine::layout::Layout;
 use engine::phase::{Phase, Run};
 use engine::plan::{Capacity, Deadlines, Defaults, Facts, Overcommit, Plan, Settings};
 use engine::record::{
-    CpuIdentity, Machine, Memory, Origin, Shape, Slot, Snapshot, SnapshotOrigin, SnapshotState,
-    VmmKind, Volume,
+    CpuIdentity, Machine, Memory, Origin, PublishedPort, RelayPort, Shape, Slot, Snapshot,
+    SnapshotOrigin, SnapshotState, VmmKind, Volume,
 };
+use engine::step::Step;
 use engine::testing;
 use jiff::Timestamp;
 
@@ -18,6 +22,8 @@ pub(crate) struct Moment {
     pub(crate) machines: Vec<Machine>,
     pub(crate) snapshots: Vec<Snapshot>,
     pub(crate) volumes: Vec<Volume>,
+    pub(crate) published_ports: Vec<PublishedPort>,
+    pub(crate) listening: BTreeSet<u16>,
     pub(crate) open: Vec<Plan>,
     pub(crate) capacity: Capacity,
 }
@@ -33,6 +39,7 @@ impl Moment {
                 host_id: "00000000".into(),
                 addresses: testing::block(),
                 first_uid: 200_000,
+                relays: testing::relays(),
                 vmm: VmmKind::Qemu,
                 defaults: Defaults { vcpus: 2, memory_mib: 256, storage_bytes: 2 << 30 },
                 overcommit: Overcommit { memory: 1.0, disk: 1.0 },
@@ -44,6 +51,8 @@ impl Moment {
             machines: vec![],
             snapshots: vec![],
             volumes: vec![],
+            published_ports: vec![],
+            listening: BTreeSet::new(),
             open: vec![],
             capacity: Capacity {
                 memory_bytes: 1 << 30,
@@ -53,7 +62,7 @@ impl Moment {
         }
     }
 
-    /// A host with one running machine, `box`, in slot 0.
+    /// A host with one running machine, `box`, in slot 0, with the first port of each range.
     pub(crate) fn with_box() -> Self {
         let mut moment = Self::empty();
         let phase = Phase::Running { run: Box::new(testing::run("box")) };
@@ -68,6 +77,8 @@ impl Moment {
             machines: &self.machines,
             snapshots: &self.snapshots,
             volumes: &self.volumes,
+            published_ports: &self.published_ports,
+            listening: &self.listening,
             open: &self.open,
             capacity: self.capacity,
             now: now(),
@@ -118,6 +129,7 @@ pub(crate) fn machine(name: &str) -> Machine {
         egress: Egress::Open,
         guest_config: GuestConfig::default(),
         user_volume_ids: vec![],
+        relays: relays(0),
         memory: Memory::Own,
         restored_from: None,
         machine_id_hex: format!("{:032x}", 0xabc),
@@ -128,6 +140,15 @@ pub(crate) fn machine(name: &str) -> Machine {
         created_at: now(),
         started_at: Some(now()),
     }
+}
+
+/// The relays of a machine that took the ports with this number of each range.
+pub(crate) fn relays(number: u16) -> Vec<RelayPort> {
+    let ranges = testing::relays();
+    vec![
+        RelayPort { name: PortName::Ssh, host_port: ranges.ssh.first + number },
+        RelayPort { name: PortName::Vnc, host_port: ranges.vnc.first + number },
+    ]
 }
 
 pub(crate) fn shape() -> Shape {
@@ -211,4 +232,11 @@ pub(crate) fn snapshot(name: &str) -> Snapshot {
         frozen_us: None,
         state: SnapshotState::Complete,
     }
+}
+
+/// What follows the start of a machine by this operation.
+pub(crate) fn await_ready(name: &str) -> Vec<Step> {
+    let machine = machine_id(name);
+    let waits = Step::AwaitReady { machine: machine.clone(), launch: this_launch(name) };
+    vec![waits, Step::ServeRelays { machine }]
 }

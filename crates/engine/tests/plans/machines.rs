@@ -11,8 +11,8 @@ use engine::step::Step;
 use jiff::SignedDuration;
 
 use super::facts::{
-    Moment, artifact, data_volume, machine as record, machine_id, now, run_of, shape, slot,
-    system_volume, this, this_launch,
+    Moment, artifact, await_ready, data_volume, machine as record, machine_id, now, relays, run_of,
+    shape, slot, system_volume, this, this_launch,
 };
 
 pub(crate) fn request(name: &str) -> CreateMachineRequest {
@@ -92,8 +92,12 @@ fn create_reserves_everything_builds_it_and_commits_when_the_vmm_runs() {
             Step::BuildSlot { slot: slot(1) },
             Step::Launch { spec: Box::new(spec("new", 1, &["/root/machines/new/system.img"])) },
         ],
-        commit: started(record("new"), vec![system_volume("new")], 1),
-        finish: vec![Step::AwaitReady { machine: machine_id("new"), launch: this_launch("new") }],
+        commit: started(
+            Machine { relays: relays(1), ..record("new") },
+            vec![system_volume("new")],
+            1,
+        ),
+        finish: await_ready("new"),
     };
     assert_eq!(plan, expected);
 }
@@ -131,7 +135,7 @@ fn start_gives_the_disks_to_a_new_uid_and_boots_from_them() {
             Step::Launch { spec: Box::new(spec("box", 0, &[disk])) },
         ],
         commit: started(record("box"), vec![], 0),
-        finish: vec![Step::AwaitReady { machine: machine_id("box"), launch: this_launch("box") }],
+        finish: await_ready("box"),
     };
     assert_eq!(plan, expected);
 }

@@ -4,6 +4,7 @@
 
 mod facts;
 mod machines;
+mod ports;
 mod refusals;
 mod restores;
 mod snapshots;

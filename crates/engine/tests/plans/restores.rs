@@ -15,8 +15,8 @@ use engine::step::Step;
 use jiff::SignedDuration;
 
 use super::facts::{
-    Moment, artifact, machine, machine_id, now, origin, shape, slot, snapshot, snapshot_id,
-    snapshot_origin, system_volume, this, this_launch,
+    Moment, artifact, await_ready, machine, machine_id, now, origin, shape, slot, snapshot,
+    snapshot_id, snapshot_origin, system_volume, this, this_launch,
 };
 
 const FILES: [(ArtifactId, u64); 3] = [
@@ -135,10 +135,7 @@ fn expected(files: Vec<Step>, claims: Vec<Claim>) -> Plan {
             handle: None,
             deadline: now().checked_add(SignedDuration::from_secs(60)).unwrap(),
         },
-        finish: vec![Step::AwaitReady {
-            machine: machine_id("clone"),
-            launch: this_launch("clone"),
-        }],
+        finish: await_ready("clone"),
     }
 }
 

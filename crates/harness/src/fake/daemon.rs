@@ -106,13 +106,16 @@ impl FakeDaemon {
         &self,
         plan: impl FnOnce(&Rows, &Facts<'_>) -> Result<Plan, Refusal>,
     ) -> Result<Plan, Refusal> {
-        let (rows, now) = {
+        let (rows, now, listening) = {
             let state = self.world().lock();
-            (state.rows.clone(), state.now())
+            let ours = state.relays.keys().copied();
+            let listening = ours.chain(state.foreign_listeners.iter().copied()).collect();
+            (state.rows.clone(), state.now(), listening)
         };
         let machines: Vec<_> = rows.machines.values().cloned().collect();
         let snapshots: Vec<_> = rows.snapshots.values().cloned().collect();
         let volumes: Vec<_> = rows.volumes.values().cloned().collect();
+        let published_ports: Vec<_> = rows.published_ports.values().cloned().collect();
         let open: Vec<_> = rows.open().cloned().filter_map(Operation::reserving).collect();
         let operation = self.counter.operation_id();
         let facts = Facts {
@@ -120,6 +123,8 @@ impl FakeDaemon {
             machines: &machines,
             snapshots: &snapshots,
             volumes: &volumes,
+            published_ports: &published_ports,
+            listening: &listening,
             open: &open,
             capacity: capacity(),
             now,
@@ -192,6 +197,7 @@ fn settings(vmm: VmmKind) -> Settings {
         host_id: "00000000".into(),
         addresses: engine::testing::block(),
         first_uid: 200_000,
+        relays: engine::testing::relays(),
         vmm,
         defaults: Defaults { vcpus: 2, memory_mib: 256, storage_bytes: 2 << 30 },
         overcommit: Overcommit { memory: 1.0, disk: 1.0 },

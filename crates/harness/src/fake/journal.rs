@@ -8,7 +8,9 @@ use contract::operation::{IdempotencyKey, OperationState};
 use contract::{MachineId, OperationId, SnapshotId};
 use engine::plan::{Change, FinishedPart};
 use engine::port::{BeginError, Clock, Closing, Fault, Journal, PortError};
-use engine::record::{Finding, Machine, Operation, OperationError, Snapshot, Volume};
+use engine::record::{
+    Finding, Machine, Operation, OperationError, PublishedPort, Snapshot, Volume,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -188,6 +190,15 @@ impl Journal for MemoryJournal {
 
     async fn volumes(&self) -> Result<Vec<Volume>, PortError> {
         self.read("journal.volumes", |rows| rows.volumes.values().cloned().collect()).await
+    }
+
+    async fn published_ports(&self) -> Result<Vec<PublishedPort>, PortError> {
+        self.read("journal.published_ports", |rows| {
+            let mut ports: Vec<_> = rows.published_ports.values().cloned().collect();
+            ports.sort_by_key(|port| port.created_at);
+            ports
+        })
+        .await
     }
 
     async fn finished_parts(&self, snapshot: &SnapshotId) -> Result<Vec<FinishedPart>, PortError> {

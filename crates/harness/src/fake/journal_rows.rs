@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use contract::operation::OperationState;
-use contract::{MachineId, OperationId, SnapshotId, VolumeId};
+use contract::{MachineId, OperationId, PublishedPortId, SnapshotId, VolumeId};
 use engine::plan::{Change, Lookup, Write, writes};
 use engine::port::PortError;
-use engine::record::{Finding, Machine, Operation, Snapshot, Volume};
+use engine::record::{Finding, Machine, Operation, PublishedPort, Snapshot, Volume};
 use jiff::Timestamp;
 
 /// All rows.
@@ -20,6 +20,8 @@ pub struct Rows {
     pub snapshots: BTreeMap<SnapshotId, Snapshot>,
     /// Volumes by id.
     pub volumes: BTreeMap<VolumeId, Volume>,
+    /// Published ports by machine and id.
+    pub published_ports: BTreeMap<(MachineId, PublishedPortId), PublishedPort>,
 }
 
 impl Lookup for Rows {
@@ -36,6 +38,11 @@ impl Lookup for Rows {
             volume.attached.as_ref() == Some(id) || volume.goes_with.as_ref() == Some(id)
         };
         self.volumes.values().filter(is_of).cloned().collect()
+    }
+
+    fn published_ports_of(&self, id: &MachineId) -> Vec<PublishedPort> {
+        let is_of = |port: &&PublishedPort| port.machine == *id;
+        self.published_ports.values().filter(is_of).cloned().collect()
     }
 }
 
@@ -65,6 +72,12 @@ impl Rows {
                 }
                 Write::Snapshot(snapshot) => {
                     self.snapshots.insert(snapshot.origin.snapshot.clone(), *snapshot);
+                }
+                Write::PublishedPort(port) => {
+                    self.published_ports.insert((port.machine.clone(), port.id.clone()), port);
+                }
+                Write::RemovePublishedPort(machine, id) => {
+                    self.published_ports.remove(&(machine, id));
                 }
                 Write::RemoveSnapshot(id) => {
                     self.forget_parts(&id);

@@ -27,6 +27,8 @@ pub struct Life {
 impl Life {
     /// A daemon starts on this host; these faults await it.
     pub fn begin(world: &Arc<World>, faults: Arc<Faults>) -> Self {
+        // Listeners end with the process that has them.
+        world.lock().relays.clear();
         Self { world: Arc::clone(world), faults }
     }
 

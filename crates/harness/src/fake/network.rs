@@ -1,12 +1,14 @@
 //! Slots of the fake host.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use contract::machine::Egress;
-use engine::port::{Fault, Network, PortError};
+use engine::port::{Fault, Network, OpenRelay, Opened, PortError, Relay};
 use engine::record::Slot;
 
 use super::life::Life;
-use super::world::FakeSlot;
+use super::world::{FakeRelay, FakeSlot};
 
 /// The network port of one life.
 #[derive(Debug)]
@@ -63,6 +65,59 @@ impl Network for FakeNetwork {
             .await
     }
 
+    async fn open_relay(&self, slot: &Slot, relay: Relay) -> Result<Opened, PortError> {
+        let wanted = FakeRelay { slot: slot.index, guest_port: relay.guest_port };
+        self.life
+            .effect("network.open_relay", |state| {
+                if state.relays.get(&relay.host_port) == Some(&wanted) {
+                    return Ok(Opened::Serves);
+                }
+                if !state.slots.get(&slot.index).is_some_and(|slot| slot.is_whole) {
+                    return Err(absent(slot.index));
+                }
+                if state.foreign_listeners.contains(&relay.host_port) {
+                    return Ok(Opened::Taken);
+                }
+                if let Some(other) = state.relays.insert(relay.host_port, wanted) {
+                    let what = format!("P7: port {} led to {other:?}", relay.host_port);
+                    state.defects.insert(what);
+                }
+                Ok(Opened::Serves)
+            })
+            .await
+    }
+
+    async fn close_relay(&self, host_port: u16) -> Result<(), PortError> {
+        self.life
+            .effect("network.close_relay", |state| {
+                state.relays.remove(&host_port);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn open_relays(&self) -> Result<Vec<OpenRelay>, PortError> {
+        self.life
+            .effect("network.open_relays", |state| {
+                let relays = state.relays.iter();
+                let open = |(port, relay): (&u16, &FakeRelay)| OpenRelay {
+                    host_port: *port,
+                    slot: relay.slot,
+                };
+                Ok(relays.map(open).collect())
+            })
+            .await
+    }
+
+    async fn listening_ports(&self) -> Result<BTreeSet<u16>, PortError> {
+        self.life
+            .effect("network.listening_ports", |state| {
+                let ours = state.relays.keys().copied();
+                Ok(ours.chain(state.foreign_listeners.iter().copied()).collect())
+            })
+            .await
+    }
+
     async fn destroy(&self, slot: &Slot) -> Result<(), PortError> {
         self.destroy_orphan(slot.index).await
     }
@@ -74,6 +129,12 @@ impl Network for FakeNetwork {
     }
 
     async fn destroy_orphan(&self, index: u32) -> Result<(), PortError> {
+        self.life
+            .effect("network.destroy: relays", |state| {
+                state.relays.retain(|_, relay| relay.slot != index);
+                Ok(())
+            })
+            .await?;
         self.life
             .effect("network.destroy: links and rules", |state| {
                 if let Some(slot) = state.slots.get_mut(&index) {

@@ -38,6 +38,13 @@ impl Picture {
         lines.extend(state.slots.iter().map(|(index, slot)| {
             format!("slot {index} whole {} open {:?}", slot.is_whole, slot.open)
         }));
+        lines.extend(state.relays.iter().map(|(port, relay)| {
+            format!("port {port} leads to {} of slot {}", relay.guest_port, relay.slot)
+        }));
+        lines.extend(state.rows.published_ports.values().map(|port| {
+            let (id, machine) = (&port.id, &port.machine);
+            format!("published port {id} of {machine}: {} at {}", port.port, port.host_port)
+        }));
         lines.extend(state.rows.machines.values().map(machine));
         lines.extend(state.rows.volumes.values().map(|volume| {
             let attached = volume.attached.as_ref().map_or("nobody", |machine| machine.as_str());
@@ -110,10 +117,11 @@ fn process(process: &Process) -> String {
 
 fn machine(machine: &Machine) -> String {
     format!(
-        "machine {} {} identity {:?} volumes {:?}",
+        "machine {} {} identity {:?} volumes {:?} relays {:?}",
         machine.id,
         machine.phase.public().as_str(),
         machine.identity,
-        machine.user_volume_ids
+        machine.user_volume_ids,
+        machine.relays
     )
 }

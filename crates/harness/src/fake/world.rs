@@ -23,6 +23,15 @@ pub struct FakeSlot {
     pub open: Option<Egress>,
 }
 
+/// A relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FakeRelay {
+    /// The slot that it leads into.
+    pub slot: u32,
+    /// The port of the guest.
+    pub guest_port: u16,
+}
+
 /// One host. It outlives the daemons on it.
 #[derive(Debug)]
 pub struct World {
@@ -46,6 +55,10 @@ pub struct State {
     pub cgroups: BTreeSet<OperationId>,
     /// Network slots by index.
     pub slots: BTreeMap<u32, FakeSlot>,
+    /// Relays of the living daemon, by port of the host.
+    pub relays: BTreeMap<u16, FakeRelay>,
+    /// Ports of the host on which somebody else listens.
+    pub foreign_listeners: BTreeSet<u16>,
     /// Time since the fixed point.
     pub monotonic: Duration,
     /// How often the host was booted.
@@ -71,6 +84,8 @@ impl World {
             ended: BTreeMap::new(),
             cgroups: BTreeSet::new(),
             slots: BTreeMap::new(),
+            relays: BTreeMap::new(),
+            foreign_listeners: BTreeSet::new(),
             monotonic: Duration::ZERO,
             boots: 1,
             defects: BTreeSet::new(),
@@ -98,6 +113,7 @@ impl World {
         state.ended.clear();
         state.cgroups.clear();
         state.slots.clear();
+        state.relays.clear();
         state.boots += 1;
     }
 }
@@ -149,6 +165,12 @@ impl State {
             let slot = self.slots.get(&process.spec.slot.index);
             if guest.is_unconfirmed_clone && slot.is_some_and(|slot| slot.open.is_some()) {
                 let what = format!("P8: {machine} may speak before it has confirmed who it is");
+                self.defects.insert(what);
+            }
+            if guest.is_unconfirmed_clone
+                && self.relays.values().any(|relay| relay.slot == process.spec.slot.index)
+            {
+                let what = format!("P8: {machine} is relayed to before it has confirmed");
                 self.defects.insert(what);
             }
             if !process.works() {

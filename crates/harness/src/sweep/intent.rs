@@ -2,6 +2,8 @@
 
 use contract::artifact::{ArtifactId, SnapshotArtifact};
 use contract::machine::{ArtifactRef, CreateMachineRequest};
+use contract::machine::{PortName, PortProtocol};
+use contract::published_port::CreatePublishedPortRequest;
 use contract::restore::{
     DurableSnapshot, LocalSnapshot, RestoreSnapshotRequest, RestoreSource, Verify,
 };
@@ -9,7 +11,9 @@ use contract::snapshot::CreateSnapshotRequest;
 use contract::upload::{ArtifactUpload, UploadPart, UploadSnapshotRequest};
 use contract::{ErrorCode, MachineId, SnapshotId};
 use engine::layout::Layout;
-use engine::plan::{Facts, FinishedPart, Plan, Refusal, machine, restore, snapshot, upload};
+use engine::plan::{
+    Facts, FinishedPart, Plan, Refusal, machine, published_port, relay, restore, snapshot, upload,
+};
 use engine::record::{Finding, Manifest, Snapshot};
 
 use crate::fake::content::Content;
@@ -40,6 +44,12 @@ pub enum Intent {
     RestoreDurable(&'static str, &'static str),
     /// Upload a snapshot.
     Upload(&'static str),
+    /// Publish a port of a machine.
+    Publish(&'static str, &'static str),
+    /// Take it back.
+    Unpublish(&'static str, &'static str),
+    /// Give a machine an exec relay.
+    AddRelay(&'static str),
     /// Reconcile after the VMM of a machine ended by itself.
     Retire(&'static str),
 }
@@ -96,6 +106,19 @@ impl Intent {
                 let snapshot = snapshot_of(rows, name)?;
                 upload::plan(snapshot, &upload_request(snapshot), &known_parts(rows), facts)
             }
+            Self::Publish(of, name) => {
+                let request = publish_request(name);
+                published_port::create(facts.machine(&machine_id(of))?, &request, facts)
+            }
+            Self::Unpublish(of, name) => {
+                let port =
+                    facts.published_port(&machine_id(of), &publish_request(name).published_port_id);
+                let missing = || Refusal::new(ErrorCode::NotFound, format!("no port {name}"));
+                Ok(published_port::delete(port.ok_or_else(missing)?, facts))
+            }
+            Self::AddRelay(of) => {
+                relay::add(facts.machine(&machine_id(of))?, PortName::Exec, facts)
+            }
             Self::Retire(name) => {
                 Err(Refusal::new(ErrorCode::WrongState, format!("{name} is retired by reconcile")))
             }
@@ -112,7 +135,9 @@ impl Intent {
             Self::Start(name) => Some(Self::Stop(name)),
             Self::Stop(name) => Some(Self::Start(name)),
             Self::Delete(name) => Some(Self::Create(name)),
-            Self::DeleteSnapshot(_) | Self::Upload(_) | Self::Retire(_) => None,
+            Self::Publish(of, name) => Some(Self::Unpublish(of, name)),
+            Self::Unpublish(of, name) => Some(Self::Publish(of, name)),
+            Self::DeleteSnapshot(_) | Self::Upload(_) | Self::Retire(_) | Self::AddRelay(_) => None,
         }
     }
 }
@@ -148,6 +173,16 @@ fn create_request(name: &str) -> CreateMachineRequest {
         guest_protocol: contract::machine::GuestProtocol::Agent,
         ready_ports: vec![],
         egress: contract::machine::Egress::Open,
+    }
+}
+
+fn publish_request(name: &str) -> CreatePublishedPortRequest {
+    CreatePublishedPortRequest {
+        published_port_id: name.parse().expect("a published port id of a test"),
+        name: None,
+        port: 8080,
+        protocol: PortProtocol::Tcp,
+        http: false,
     }
 }
 

@@ -3,9 +3,12 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use camino::Utf8PathBuf;
+use engine::record::PortRange;
 
 use super::address::{BlockError, parse_block};
-use super::{Config, Listen, PortRange};
+use super::{Config, Listen};
+
+const DAY_MS: u64 = 24 * 3_600_000;
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +124,16 @@ impl Config {
             .iter()
             .enumerate()
             .all(|(index, one)| ranges[index + 1..].iter().all(|other| !one.overlaps(other)));
-        require(apart, "relay", "ranges do not overlap")
+        require(apart, "relay", "ranges do not overlap")?;
+        let some = relay.connections_per_port >= 1 && relay.connections >= 1;
+        require(some, "relay", "connections and connections_per_port are at least 1")?;
+        let waits = (100..=DAY_MS).contains(&relay.connect_ms)
+            && (1_000..=30 * DAY_MS).contains(&relay.idle_ms);
+        require(
+            waits,
+            "relay",
+            "connect_ms is within 100 ms and a day, idle_ms within 1 s and 30 days",
+        )
     }
 
     fn check_deadlines(&self) -> Result<(), ConfigError> {
@@ -135,7 +147,6 @@ impl Config {
             deadlines.reconcile_interval_ms,
             deadlines.scrub_interval_ms,
         ];
-        const DAY_MS: u64 = 24 * 3_600_000;
         let sane = all.iter().all(|value| (100..=DAY_MS).contains(value));
         require(sane, "deadlines", "each is within 100 ms and a day")
     }

@@ -17,7 +17,7 @@ pub use check::ConfigError;
 pub(crate) use check::read_token;
 pub use limits::{Deadlines, Limits};
 pub use load::{DEFAULT_PATH, Sources};
-pub use network::{Network, PortRange, Relay};
+pub use network::{Network, Relay};
 pub use sections::{
     Accelerator, Config, Debug, Defaults, DiskClone, Guest, Listen, Log, LogFormat, Overcommit,
     Qemu, VmmChoice,

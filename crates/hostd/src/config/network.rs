@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use engine::record::PortRange;
 use serde::{Deserialize, Serialize};
 
 /// Networks of machines.
@@ -44,6 +45,15 @@ pub struct Relay {
     pub vnc: PortRange,
     /// Guests' port 49983.
     pub exec: PortRange,
+    /// How many connections one port carries at once; one more is closed at once. 128 are a busy web page.
+    pub connections_per_port: usize,
+    /// How many connections all ports carry at once. Each takes two file descriptors and 32 KiB.
+    pub connections: usize,
+    /// How long a guest may take to accept a connection, in milliseconds; it is one hop away.
+    pub connect_ms: u64,
+    /// How long a connection may be silent in both directions, in milliseconds. Two hours outlast a coffee with an SSH session
+    /// open; clients that stay longer send keep-alives.
+    pub idle_ms: u64,
 }
 
 impl Default for Relay {
@@ -54,23 +64,10 @@ impl Default for Relay {
             ssh: PortRange { first: 40_000, last: 44_999 },
             vnc: PortRange { first: 45_000, last: 49_999 },
             exec: PortRange { first: 50_000, last: 54_999 },
+            connections_per_port: 128,
+            connections: 4096,
+            connect_ms: 5_000,
+            idle_ms: 2 * 3_600_000,
         }
-    }
-}
-
-/// Ports, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PortRange {
-    /// The first.
-    pub first: u16,
-    /// The last.
-    pub last: u16,
-}
-
-impl PortRange {
-    /// Whether the two share a port.
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.first <= other.last && other.first <= self.last
     }
 }

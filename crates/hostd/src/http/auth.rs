@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use contract::{ErrorCode, Secret};
@@ -21,6 +21,16 @@ impl Token {
         Self(Arc::new(Sha256::digest(token.reveal()).into()))
     }
 
+    /// Whether a request shows it.
+    pub(super) fn is_shown_in(&self, headers: &HeaderMap) -> bool {
+        let shown = headers.get(header::AUTHORIZATION);
+        let shown = shown.and_then(|value| value.to_str().ok()).and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+        });
+        shown.is_some_and(|shown| self.is(shown))
+    }
+
     /// Compares in a time that does not depend on what is equal.
     fn is(&self, shown: &str) -> bool {
         let shown: [u8; 32] = Sha256::digest(shown).into();
@@ -31,16 +41,8 @@ impl Token {
 
 /// Lets requests pass that show the token.
 pub(super) async fn require(State(token): State<Token>, request: Request, next: Next) -> Response {
-    let shown = request.headers().get(header::AUTHORIZATION);
-    let shown = shown.and_then(|value| value.to_str().ok()).and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-    });
-    match shown {
-        Some(shown) if token.is(shown) => next.run(request).await,
-        Some(_) | None => {
-            Failure::new(ErrorCode::Unauthenticated, "this listener wants the bearer token")
-                .into_response()
-        }
+    if token.is_shown_in(request.headers()) {
+        return next.run(request).await;
     }
+    Failure::new(ErrorCode::Unauthenticated, "this listener wants the bearer token").into_response()
 }

@@ -1,8 +1,9 @@
 //! From records to answers of the contract. Pure.
 
 use contract::artifact::SnapshotArtifact;
-use contract::machine::{Machine, MachinePort, PortName, PortProtocol};
+use contract::machine::{Machine, MachinePort, PortProtocol};
 use contract::operation::{Operation, OperationKind, OperationState};
+use contract::published_port::PublishedPort;
 use contract::snapshot::{Snapshot, SnapshotAnswer, SnapshotState};
 use contract::upload::{CompletedPart, UploadSnapshotResponse, UploadedArtifact};
 use engine::phase::Phase;
@@ -16,10 +17,10 @@ const TAP: &str = "tap0";
 
 /// A machine.
 pub(super) fn machine(record: &record::Machine) -> Machine {
-    let port = |name: PortName| MachinePort {
-        name,
-        port: name.guest_port(),
-        host_port: None,
+    let port = |relay: &record::RelayPort| MachinePort {
+        name: relay.name,
+        port: relay.name.guest_port(),
+        host_port: Some(relay.host_port),
         protocol: PortProtocol::Tcp,
     };
     Machine {
@@ -28,7 +29,7 @@ pub(super) fn machine(record: &record::Machine) -> Machine {
         system_volume_id: record.system_volume_id(),
         user_volume_ids: record.user_volume_ids.clone(),
         runtime_host: record.phase.run().map(|run| run.slot.runtime_address.into()),
-        ports: vec![port(PortName::Ssh), port(PortName::Vnc)],
+        ports: record.relays.iter().map(port).collect(),
         guest_ssh_host_public_key: record.ssh_host_public_key.clone(),
         phase: record.phase.public(),
         error: record.phase.reason().map(str::to_owned),
@@ -52,6 +53,21 @@ pub(super) fn started_machine(change: &Change) -> Option<Machine> {
     let run = Change::started_run(launch, slot, handle.as_ref()?);
     let phase = Phase::Starting { run: Box::new(run), deadline: *deadline };
     Some(machine(&record::Machine { phase, ..record.as_ref().clone() }))
+}
+
+/// A published port.
+pub(super) fn published_port(record: &record::PublishedPort) -> PublishedPort {
+    PublishedPort {
+        id: record.id.clone(),
+        machine_id: record.machine.clone(),
+        name: record.name.clone().unwrap_or_default(),
+        port: record.port,
+        host_port: record.host_port,
+        protocol: PortProtocol::Tcp,
+        http: record.is_http,
+        host_name: record.is_http.then(|| record.host_label()),
+        created_at: record.created_at,
+    }
 }
 
 /// A snapshot.
@@ -149,6 +165,7 @@ fn success(kind: OperationKind) -> u16 {
         | OperationKind::OpenExecRelay
         | OperationKind::Exec
         | OperationKind::ChangeFiles
+        | OperationKind::MovePorts
         | OperationKind::UploadSnapshot => 200,
         OperationKind::StopMachine
         | OperationKind::DeleteMachine

@@ -56,6 +56,7 @@ pub(super) fn code_of(fault: Fault) -> ErrorCode {
         Fault::Deadline => ErrorCode::Deadline,
         Fault::NoRoom => ErrorCode::NoRoom,
         Fault::Absent => ErrorCode::NotFound,
+        Fault::Unavailable => ErrorCode::Unavailable,
     }
 }
 
@@ -130,6 +131,7 @@ mod tests {
             (Fault::Deadline, 504),
             (Fault::NoRoom, 507),
             (Fault::Absent, 404),
+            (Fault::Unavailable, 503),
         ] {
             let failure = Failure::from(PortError::plain(fault, "try"));
             assert_eq!(failure.into_response().status(), status);

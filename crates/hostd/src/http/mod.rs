@@ -2,11 +2,13 @@
 //!
 //! - [`router`]: every endpoint of the contract's table at its handler; [`serve`]: the listeners; `auth`: the token.
 //! - `decode` reads requests, `mutate` runs them, `encode` makes answers of records, `error` of everything else.
-//! - One file per resource: `machines`, `snapshots`, `transfer` (upload and restore), `bytes`, `exec`, `operations`, `storage`, `host`.
+//! - One file per resource: `machines`, `snapshots`, `transfer` (upload and restore), `bytes`, `exec`, `published_ports`, `operations`, `storage`, `host`.
+//! - `by_host` leads to guests what is meant for their published HTTP ports.
 
 mod answer;
 mod api;
 mod auth;
+mod by_host;
 mod bytes;
 mod decode;
 mod encode;
@@ -17,6 +19,7 @@ mod machines;
 mod moment;
 mod mutate;
 mod operations;
+mod published_ports;
 mod range;
 pub mod router;
 pub mod serve;
@@ -28,5 +31,6 @@ mod transfer;
 
 pub use api::Api;
 pub use auth::Token;
+pub use by_host::{ByHost, by_host};
 pub use exec::Agents;
 pub use moment::{Moment, Room};

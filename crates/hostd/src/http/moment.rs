@@ -1,10 +1,12 @@
 //! The facts of a moment, gathered for planning.
 
+use std::collections::BTreeSet;
+
 use contract::OperationId;
 use engine::host::Host;
 use engine::plan::{Capacity, Facts, Plan};
 use engine::port::PortError;
-use engine::record::{Machine, Operation, Snapshot, Volume};
+use engine::record::{Machine, Operation, PublishedPort, Snapshot, Volume};
 use jiff::Timestamp;
 
 /// How much room there is.
@@ -22,6 +24,8 @@ pub struct Moment {
     machines: Vec<Machine>,
     snapshots: Vec<Snapshot>,
     volumes: Vec<Volume>,
+    published_ports: Vec<PublishedPort>,
+    listening: BTreeSet<u16>,
     open: Vec<Plan>,
     capacity: Capacity,
     now: Timestamp,
@@ -39,6 +43,8 @@ impl Moment {
             machines: journal.machines().await?,
             snapshots: journal.snapshots().await?,
             volumes: journal.volumes().await?,
+            published_ports: journal.published_ports().await?,
+            listening: host.network.listening_ports().await?,
             open: open.into_iter().flatten().filter_map(Operation::reserving).collect(),
             capacity: room.capacity()?,
             now: host.clock.now(),
@@ -57,6 +63,8 @@ impl Moment {
             machines: &self.machines,
             snapshots: &self.snapshots,
             volumes: &self.volumes,
+            published_ports: &self.published_ports,
+            listening: &self.listening,
             open: &self.open,
             capacity: self.capacity,
             now: self.now,

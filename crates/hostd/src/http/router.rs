@@ -12,7 +12,9 @@ use contract::endpoint::table as endpoint;
 use super::api::Api;
 use super::auth::{Token, require};
 use super::error::Failure;
-use super::{bytes, exec, host, machines, operations, snapshots, storage, transfer};
+use super::{
+    bytes, exec, host, machines, operations, published_ports, snapshots, storage, transfer,
+};
 
 /// The router under construction, and the names of what it serves.
 struct Table {
@@ -54,6 +56,9 @@ fn table() -> Table {
         .serve(endpoint::UploadSnapshot, transfer::upload)
         .serve(endpoint::RestoreSnapshot, transfer::restore)
         .serve(endpoint::ReadArtifact, bytes::read)
+        .serve(endpoint::ListPublishedPorts, published_ports::list)
+        .serve(endpoint::CreatePublishedPort, published_ports::create)
+        .serve(endpoint::DeletePublishedPort, published_ports::delete)
         .serve(endpoint::ListOperations, operations::list)
         .serve(endpoint::ShowOperation, operations::show)
 }
@@ -67,9 +72,9 @@ pub fn local(api: Api) -> Router {
         .with_state(api)
 }
 
-/// The router of the TCP listener: the same behind the token.
-pub fn remote(api: Api, token: Token) -> Router {
-    local(api).layer(from_fn_with_state(token, require))
+/// The same behind the token.
+pub fn guarded(router: Router, token: Token) -> Router {
+    router.layer(from_fn_with_state(token, require))
 }
 
 async fn no_such_path() -> Result<Response, Failure> {
@@ -89,13 +94,10 @@ mod tests {
     use super::*;
 
     /// What the contract has and this daemon does not serve yet.
-    const LATER: [&str; 9] = [
+    const LATER: [&str; 6] = [
         "ResizeMachine",
         "OpenExecRelay",
         "OperateOnFiles",
-        "ListPublishedPorts",
-        "CreatePublishedPort",
-        "DeletePublishedPort",
         "ListMounts",
         "CreateMount",
         "DeleteMount",

@@ -1,6 +1,7 @@
 //! The `Network` port on Linux.
 
 use std::{
+    collections::BTreeSet,
     net::Ipv4Addr,
     sync::{Mutex, PoisonError},
 };
@@ -8,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use contract::machine::Egress;
 use engine::{
-    port::{Fault, Network, PortError},
+    port::{Fault, Network, OpenRelay, Opened, PortError, Relay as WantedRelay},
     record::{AddressBlock, Slot},
 };
 use tokio::sync::MutexGuard;
@@ -18,11 +19,13 @@ use super::{
     build,
     error::NetworkError,
     facts::{HostFacts, Warning},
+    listening,
     mark::Mark,
     namespace::{self, Namespace},
     netlink::Netlink,
     nft::Nft,
     pool::WarmPool,
+    relay_table::{RelayLimits, RelayTable},
     resolver,
     rules::{Gate, HostRules, Ipv4Range, host_table_name, no_host_rules},
     setting,
@@ -43,6 +46,8 @@ pub struct NetworkSettings {
     pub egress_interface: Option<String>,
     /// Who answers guests' name queries; when empty, the host's resolvers.
     pub resolvers: Vec<Ipv4Addr>,
+    /// What holds for relays.
+    pub relays: RelayLimits,
 }
 
 impl NetworkSettings {
@@ -60,6 +65,7 @@ pub struct LinuxNetwork {
     /// How all names begin, before the index.
     prefix: String,
     pool: Mutex<WarmPool>,
+    relays: RelayTable,
     /// What the log has been told of the host.
     warnings: Mutex<Vec<Warning>>,
     stripes: [tokio::sync::Mutex<()>; STRIPES],
@@ -75,6 +81,7 @@ impl LinuxNetwork {
         let first = Slot::new(&settings.host_id, settings.block, 0, 0).namespace;
         Ok(Self {
             prefix: first[..first.len() - 1].to_owned(),
+            relays: RelayTable::new(settings.relays),
             settings,
             nft,
             pool: Mutex::default(),
@@ -270,6 +277,42 @@ impl Network for LinuxNetwork {
         opened.map_err(|error| error.into_port(format!("open network slot {}", slot.namespace)))
     }
 
+    async fn open_relay(&self, slot: &Slot, relay: WantedRelay) -> Result<Opened, PortError> {
+        if self.relays.serves(slot, relay) {
+            return Ok(Opened::Serves);
+        }
+        let _turn = self.turn(slot.index).await;
+        let action = || format!("open a relay from port {}", relay.host_port);
+        match self.look(slot).await {
+            Ok(Found::Marked(Mark::Taken)) => {}
+            Ok(Found::Marked(Mark::Warm) | Found::Other | Found::Nothing) => {
+                let slot = &slot.namespace;
+                let action = format!("{} into network slot {slot}, which is gone", action());
+                return Err(PortError::plain(Fault::Absent, action));
+            }
+            Err(error) => return Err(error.into_port(action())),
+        }
+        let opened = self.relays.open(slot, relay).await;
+        opened.map_err(|error| PortError::internal(action(), error))
+    }
+
+    async fn close_relay(&self, host_port: u16) -> Result<(), PortError> {
+        self.relays.close(host_port).await;
+        Ok(())
+    }
+
+    async fn open_relays(&self) -> Result<Vec<OpenRelay>, PortError> {
+        Ok(self.relays.list())
+    }
+
+    async fn listening_ports(&self) -> Result<BTreeSet<u16>, PortError> {
+        let action = "list the ports that are listened on";
+        let ports = tokio::task::spawn_blocking(listening::ports).await;
+        ports
+            .map_err(|error| PortError::internal(action, error))?
+            .map_err(|error| PortError::io(action, error))
+    }
+
     async fn destroy(&self, slot: &Slot) -> Result<(), PortError> {
         self.destroy_orphan(slot.index).await
     }
@@ -282,6 +325,7 @@ impl Network for LinuxNetwork {
     async fn destroy_orphan(&self, index: u32) -> Result<(), PortError> {
         let name = format!("{}{index}", self.prefix);
         let _turn = self.turn(index).await;
+        self.relays.close_slot(index).await;
         let removed = self.remove(index, &name).await;
         removed.map_err(|error| error.into_port(format!("destroy network slot {name}")))
     }

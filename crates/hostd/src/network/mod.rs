@@ -11,12 +11,12 @@
 //!
 //! - [`LinuxNetwork`]: the `Network` port; [`NetworkSettings`] configure it.
 //! - [`rules`]: what passes, as data. [`facts`]: whether the host fits the configuration.
-//! - [`Relay`]: from a port of the host to a port of a guest.
+//! - [`Relay`]: from a port of the host to a port of a guest, within [`RelayLimits`].
 //! - [`conformance`]: what every `Network` must do.
 //!
 //! Inside: `build` makes and removes one slot by way of `namespace` (threads and names), `link` (tap and veth through
 //! `netlink`), `setting` (/proc/sys) and `nft`; `mark` tells a finished slot from a half made one; `pool` keeps some
-//! ready; `resolver` finds who answers names.
+//! ready; `relay_table` holds the relays and `listening` tells which ports are taken; `resolver` finds who answers names.
 
 mod build;
 pub mod conformance;
@@ -25,12 +25,14 @@ pub mod facts;
 pub mod inner;
 mod link;
 mod linux;
+mod listening;
 mod mark;
 mod namespace;
 mod netlink;
 mod nft;
 mod pool;
 mod relay;
+mod relay_table;
 mod resolver;
 pub mod rules;
 mod setting;
@@ -41,3 +43,4 @@ mod tests;
 pub use error::NetworkError;
 pub use linux::{LinuxNetwork, NetworkSettings};
 pub use relay::{Relay, RelayError, RelaySettings};
+pub use relay_table::RelayLimits;

@@ -8,13 +8,17 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
     task::{JoinHandle, JoinSet},
     time::Instant,
 };
@@ -70,8 +74,11 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Listens, and serves from then on.
-    pub async fn start(settings: RelaySettings) -> Result<Self, RelayError> {
+    /// Listens, and serves from then on. Each connection holds one of `places`, which other relays take from too.
+    pub async fn start(
+        settings: RelaySettings,
+        places: Arc<Semaphore>,
+    ) -> Result<Self, RelayError> {
         let address = settings.listen;
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => RelayError::Busy { address },
@@ -80,7 +87,7 @@ impl Relay {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let ending = CancellationToken::new();
-        let task = tokio::spawn(serve(listener, settings, ending.clone()));
+        let task = tokio::spawn(serve(listener, settings, places, ending.clone()));
         Ok(Self { address, ending, task })
     }
 
@@ -105,7 +112,12 @@ impl Drop for Relay {
 }
 
 /// Accepts until told to end. Connections are dropped with the set that owns them.
-async fn serve(listener: TcpListener, settings: RelaySettings, ending: CancellationToken) {
+async fn serve(
+    listener: TcpListener,
+    settings: RelaySettings,
+    places: Arc<Semaphore>,
+    ending: CancellationToken,
+) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -118,7 +130,12 @@ async fn serve(listener: TcpListener, settings: RelaySettings, ending: Cancellat
                 debug!(listen = %settings.listen, "relay is full");
             }
             Ok((client, peer)) => {
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    warn!(listen = %settings.listen, "all relays together are full");
+                    continue;
+                };
                 connections.spawn(async move {
+                    let _place = place;
                     if let Err(error) = connect(client, settings).await {
                         debug!(listen = %settings.listen, %peer, %error, "relayed connection ended");
                     }

@@ -8,7 +8,9 @@ use contract::operation::IdempotencyKey;
 use contract::{MachineId, OperationId, SnapshotId};
 use engine::plan::{Change, FinishedPart};
 use engine::port::{BeginError, Clock, Closing, Journal, PortError};
-use engine::record::{Finding, Machine, Operation, OperationError, Snapshot, Volume};
+use engine::record::{
+    Finding, Machine, Operation, OperationError, PublishedPort, Snapshot, Volume,
+};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::StoreError;
@@ -185,6 +187,10 @@ impl Journal for SqliteStore {
 
     async fn volumes(&self) -> Result<Vec<Volume>, PortError> {
         self.read("list volumes", records::volumes).await
+    }
+
+    async fn published_ports(&self) -> Result<Vec<PublishedPort>, PortError> {
+        self.read("list published ports", records::published_ports).await
     }
 
     async fn finished_parts(&self, snapshot: &SnapshotId) -> Result<Vec<FinishedPart>, PortError> {

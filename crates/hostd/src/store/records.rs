@@ -1,10 +1,10 @@
-//! Rows of machines, snapshots and volumes.
+//! Rows of machines, snapshots, volumes and published ports.
 
 use std::cell::RefCell;
 
 use contract::{MachineId, SnapshotId};
 use engine::plan::{Change, Lookup, Write, writes};
-use engine::record::{Machine, Snapshot, Volume};
+use engine::record::{Machine, PublishedPort, Snapshot, Volume};
 use rusqlite::{Connection, Params, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +36,12 @@ const VOLUMES: Table = Table {
 const VOLUMES_OF: &str =
     "SELECT id, record FROM volumes WHERE attached = ?1 OR goes_with = ?1 ORDER BY id";
 
+const PUBLISHED_PORTS: Table = Table {
+    name: "published_ports",
+    by_id: "SELECT id, record FROM published_ports WHERE machine = ?1",
+    all: "SELECT id, record FROM published_ports ORDER BY created_at, machine, id",
+};
+
 pub(super) fn machine(
     connection: &Connection,
     id: &MachineId,
@@ -60,6 +66,10 @@ pub(super) fn snapshots(connection: &Connection) -> Result<Vec<Snapshot>, StoreE
 
 pub(super) fn volumes(connection: &Connection) -> Result<Vec<Volume>, StoreError> {
     VOLUMES.readable(connection)
+}
+
+pub(super) fn published_ports(connection: &Connection) -> Result<Vec<PublishedPort>, StoreError> {
+    PUBLISHED_PORTS.readable(connection)
 }
 
 /// Writes the rows of a change, in the transaction that `connection` is in.
@@ -106,6 +116,21 @@ fn write_row(connection: &Connection, row: &Write) -> Result<usize, StoreError> 
             ],
         ),
         Write::RemoveSnapshot(id) => remove_snapshot(connection, id),
+        Write::PublishedPort(port) => execute(
+            connection,
+            "INSERT OR REPLACE INTO published_ports (machine, id, created_at, record) VALUES (?1, ?2, ?3, ?4)",
+            params![
+                port.machine.as_str(),
+                port.id.as_str(),
+                nanoseconds(port.created_at),
+                encode(port)?
+            ],
+        ),
+        Write::RemovePublishedPort(machine, id) => execute(
+            connection,
+            "DELETE FROM published_ports WHERE machine = ?1 AND id = ?2",
+            [machine.as_str(), id.as_str()],
+        ),
     }
 }
 
@@ -146,6 +171,12 @@ impl Lookup for Records<'_> {
 
     fn volumes_of(&self, id: &MachineId) -> Vec<Volume> {
         let rows = VOLUMES.rows(self.connection, VOLUMES_OF, [id.as_str()]);
+        self.found(rows.and_then(|rows| rows.into_iter().collect()))
+    }
+
+    fn published_ports_of(&self, id: &MachineId) -> Vec<PublishedPort> {
+        let query = PUBLISHED_PORTS.by_id;
+        let rows = PUBLISHED_PORTS.rows(self.connection, query, [id.as_str()]);
         self.found(rows.and_then(|rows| rows.into_iter().collect()))
     }
 }

@@ -10,7 +10,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::StoreError;
 
 /// Each entry brings the schema one version further; `user_version` counts those that were applied. Entries never change.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE operations (
         id TEXT PRIMARY KEY,
         key TEXT,
@@ -49,7 +50,17 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT;
     CREATE INDEX volumes_attached ON volumes (attached) WHERE attached IS NOT NULL;
     CREATE INDEX volumes_going ON volumes (goes_with) WHERE goes_with IS NOT NULL;
-"];
+",
+    "
+    CREATE TABLE published_ports (
+        machine TEXT NOT NULL,
+        id TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        record TEXT NOT NULL,
+        PRIMARY KEY (machine, id)
+    ) STRICT;
+",
+];
 
 /// How long a statement waits for the other connection; they never hold the file for long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

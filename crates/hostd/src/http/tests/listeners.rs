@@ -14,7 +14,8 @@ use crate::http::{Token, router};
 #[tokio::test]
 async fn promise_p11_the_tcp_listener_answers_only_to_its_token() {
     let host = Stub::new();
-    let router = router::remote(host.api.clone(), Token::new(&Secret::new("0123456789abcdef")));
+    let token = Token::new(&Secret::new("0123456789abcdef"));
+    let router = router::guarded(host.router(), token);
     for (shown, status) in [
         (None, 401),
         (Some("Bearer 0123456789abcdeX"), 401),

@@ -1,6 +1,6 @@
 //! The smallest host: a real store in a temporary directory, and ports that say yes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,8 +18,8 @@ use engine::layout::Layout;
 use engine::plan::{Capacity, Deadlines, Defaults, Overcommit, Settings};
 use engine::port::{
     CheckDepth, Chunks, Configured, DiskSource, DownloadTarget, Fault, Files, Guest, GuestIdentity,
-    Launch, LaunchSpec, Network, Observation, OriginOf, PartSink, PortError, Reach, Renewal,
-    RunState, SealRequest, UploadJob, Vmm, VmmHandle,
+    Launch, LaunchSpec, Network, Observation, OpenRelay, Opened, OriginOf, PartSink, PortError,
+    Reach, Relay, Renewal, RunState, SealRequest, UploadJob, Vmm, VmmHandle,
 };
 use engine::record::{ArtifactSum, Manifest, Origin, SealedArtifact, Shape, Slot, VmmKind};
 use engine::runner::Runner;
@@ -145,6 +145,18 @@ impl Network for Yes {
     }
     async fn open(&self, _: &Slot, _: Egress) -> Done {
         Ok(())
+    }
+    async fn open_relay(&self, _: &Slot, _: Relay) -> Done<Opened> {
+        Ok(Opened::Serves)
+    }
+    async fn close_relay(&self, _: u16) -> Done {
+        Ok(())
+    }
+    async fn open_relays(&self) -> Done<Vec<OpenRelay>> {
+        Ok(vec![])
+    }
+    async fn listening_ports(&self) -> Done<BTreeSet<u16>> {
+        Ok(BTreeSet::from([20_000]))
     }
     async fn destroy(&self, _: &Slot) -> Done {
         Ok(())
@@ -343,6 +355,7 @@ fn settings(root: &Utf8Path) -> Settings {
         layout: Layout::new(root),
         host_id: "00000000".into(),
         addresses: block(),
+        relays: engine::testing::relays(),
         first_uid: 200_000,
         vmm: VmmKind::Qemu,
         defaults: Defaults { vcpus: 2, memory_mib: 3072, storage_bytes: 10 << 30 },

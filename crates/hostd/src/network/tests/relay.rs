@@ -3,12 +3,14 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
     time::timeout,
 };
 
@@ -25,6 +27,11 @@ fn settings(target: SocketAddr) -> RelaySettings {
         idle_timeout: PATIENCE,
         connection_limit: 2,
     }
+}
+
+/// A relay that has all the places it wants.
+async fn start(settings: RelaySettings) -> Result<Relay, RelayError> {
+    Relay::start(settings, Arc::new(Semaphore::new(16))).await
 }
 
 /// A server and where it listens.
@@ -53,7 +60,7 @@ async fn has_ended(stream: &mut TcpStream) -> bool {
 #[tokio::test]
 async fn a_client_that_has_said_everything_still_gets_its_answer() {
     let (server, target) = server().await;
-    let relay = Relay::start(settings(target)).await.unwrap();
+    let relay = start(settings(target)).await.unwrap();
     let (mut client, mut served) = connected(&relay, &server).await;
     let question = vec![7; 300_000];
     let ask = async {
@@ -77,14 +84,14 @@ async fn a_client_that_has_said_everything_still_gets_its_answer() {
 #[tokio::test]
 async fn a_port_that_another_listens_on_is_reported_as_busy_promise_p13() {
     let (_foreign, taken) = server().await;
-    let busy = Relay::start(RelaySettings { listen: taken, ..settings(taken) }).await;
+    let busy = start(RelaySettings { listen: taken, ..settings(taken) }).await;
     assert!(matches!(busy, Err(RelayError::Busy { address }) if address == taken));
 }
 
 #[tokio::test]
 async fn one_connection_too_many_is_closed_at_once_and_a_place_is_free_again_promise_p10() {
     let (server, target) = server().await;
-    let relay = Relay::start(settings(target)).await.unwrap();
+    let relay = start(settings(target)).await.unwrap();
     let first = connected(&relay, &server).await;
     let _second = connected(&relay, &server).await;
     let mut third = TcpStream::connect(relay.address()).await.unwrap();
@@ -110,7 +117,7 @@ async fn one_connection_too_many_is_closed_at_once_and_a_place_is_free_again_pro
 async fn a_silent_connection_is_ended_promise_p14() {
     let (server, target) = server().await;
     let idle_timeout = Duration::from_millis(50);
-    let relay = Relay::start(RelaySettings { idle_timeout, ..settings(target) }).await.unwrap();
+    let relay = start(RelaySettings { idle_timeout, ..settings(target) }).await.unwrap();
     let (mut client, mut served) = connected(&relay, &server).await;
     assert!(has_ended(&mut client).await);
     assert!(has_ended(&mut served).await);
@@ -121,7 +128,7 @@ async fn a_silent_connection_is_ended_promise_p14() {
 async fn a_target_that_refuses_ends_the_clients_connection() {
     let (server, target) = server().await;
     drop(server);
-    let relay = Relay::start(settings(target)).await.unwrap();
+    let relay = start(settings(target)).await.unwrap();
     let mut client = TcpStream::connect(relay.address()).await.unwrap();
     assert!(has_ended(&mut client).await);
     relay.stop().await;
@@ -130,12 +137,27 @@ async fn a_target_that_refuses_ends_the_clients_connection() {
 #[tokio::test]
 async fn a_relay_that_was_stopped_has_closed_its_connections_and_freed_its_port_promise_p2() {
     let (server, target) = server().await;
-    let relay = Relay::start(settings(target)).await.unwrap();
+    let relay = start(settings(target)).await.unwrap();
     let address = relay.address();
     let (mut client, mut served) = connected(&relay, &server).await;
     timeout(PATIENCE, relay.stop()).await.unwrap();
     assert!(has_ended(&mut client).await);
     assert!(has_ended(&mut served).await);
     let again = RelaySettings { listen: address, ..settings(target) };
-    Relay::start(again).await.unwrap().stop().await;
+    start(again).await.unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn relays_together_carry_no_more_than_there_are_places_promise_p10() {
+    let (server, target) = server().await;
+    let places = Arc::new(Semaphore::new(1));
+    let one = Relay::start(settings(target), Arc::clone(&places)).await.unwrap();
+    let other = Relay::start(settings(target), Arc::clone(&places)).await.unwrap();
+    let first = connected(&one, &server).await;
+    let mut second = TcpStream::connect(other.address()).await.unwrap();
+    assert!(has_ended(&mut second).await);
+    drop(first);
+    let _place = timeout(PATIENCE, places.acquire()).await.unwrap().unwrap();
+    one.stop().await;
+    other.stop().await;
 }

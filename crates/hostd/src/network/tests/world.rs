@@ -4,12 +4,12 @@
 //!  host: wan0 192.0.2.2 and 45.33.32.156 ---- internet: 192.0.2.1, every other address, public or not
 //! ```
 
-use std::{net::Ipv4Addr, path::Path};
+use std::{net::Ipv4Addr, path::Path, time::Duration};
 
 use engine::record::{AddressBlock, Slot};
 
 use super::place::{Place, Senders};
-use crate::network::{LinuxNetwork, NetworkSettings, namespace, nft::Nft};
+use crate::network::{LinuxNetwork, NetworkSettings, RelayLimits, namespace, nft::Nft};
 
 /// A public server.
 pub(super) const PUBLIC: Ipv4Addr = Ipv4Addr::new(93, 184, 215, 14);
@@ -106,6 +106,13 @@ impl World {
                 block: AddressBlock { first: Ipv4Addr::new(10, 213, 0, 0), prefix_length: 24 },
                 egress_interface: None,
                 resolvers: vec![RESOLVER],
+                relays: RelayLimits {
+                    address: Ipv4Addr::LOCALHOST.into(),
+                    connect_timeout: Duration::from_secs(5),
+                    idle_timeout: Duration::from_secs(60),
+                    connections_per_port: 8,
+                    connections: 16,
+                },
             },
         }
     }
