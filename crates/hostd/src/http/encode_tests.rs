@@ -14,7 +14,7 @@ fn a_started_machine_is_answered_as_starting_at_its_own_address() {
     let address = testing::run("box").slot.runtime_address;
     assert_eq!(machine.runtime_host, Some(address.into()));
     assert_eq!(machine.system_volume_id.as_str(), "box-system");
-    assert_eq!(machine.ports.iter().map(|port| port.port).collect::<Vec<_>>(), [2222, 6080]);
+    assert_eq!(machine.ports.iter().map(|port| port.port).collect::<Vec<_>>(), [2222]);
 }
 
 #[test]
