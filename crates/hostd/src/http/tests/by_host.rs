@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::stub::{Stub, a_machine, answer};
 use crate::http::serve::{Listener, serve};
-use crate::http::{ByHost, Token, by_host, router};
+use crate::http::{ByHost, Token, by_host};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const TOKEN: &str = "0123456789abcdef";
