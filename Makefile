@@ -11,7 +11,7 @@ agent_flags := -C target-feature=+crt-static -C strip=symbols
 with_harness = $(CARGO) build --locked --package cli --package hostd --package harness --bins
 
 .DEFAULT_GOAL := help
-.PHONY: help install-tools build agent test demo bench
+.PHONY: help install-tools build agent test test-firecracker demo bench
 
 ## help: what can be made
 help:
@@ -43,6 +43,12 @@ test:
 	@scripts/install.sh --build
 	@$(MAKE) --no-print-directory build
 	@CARGO="$(CARGO)" scripts/test.sh
+
+## test-firecracker: only what runs real Firecrackers; fails where COMPUTER_FIRECRACKER and COMPUTER_JAILER (or PATH) name none (root)
+test-firecracker:
+	@scripts/as-root.sh test-firecracker
+	@$(MAKE) --no-print-directory build
+	@COMPUTER_FIRECRACKER_REQUIRED=yes $(CARGO) test --locked --workspace --test firecracker --test firecracker_hosts -- --test-threads 2
 
 ## bench: the figures of the README into target/bench; ONLY=name,... for some of them
 bench:

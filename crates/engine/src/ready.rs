@@ -12,13 +12,15 @@ use crate::host::Host;
 use crate::phase::{Phase, Run};
 use crate::plan::Change;
 use crate::port::{
-    Configured, GuestIdentity, Launch, Observation, PortError, Renewal, SshHostKeys,
+    Configured, Fault, GuestIdentity, Launch, Observation, PortError, Renewal, SshHostKeys,
 };
 use crate::record::Machine;
 use crate::relay;
 
 /// How much of the console goes into the reason of a failure.
 const CONSOLE_TAIL_BYTES: usize = 2048;
+/// What must accept where a machine does not say: ssh and vnc, as contract.md fixes it.
+const DEFAULT_READY_PORTS: [u16; 2] = [2222, 6080];
 /// One try to reach the agent.
 const HANDSHAKE: Duration = Duration::from_secs(2);
 /// Between two tries, growing to the second.
@@ -33,6 +35,7 @@ pub async fn await_ready(
 ) -> Result<Option<Change>, PortError> {
     let mut pause = FIRST_PAUSE;
     let mut last_word = String::from("the agent has not answered");
+    let mut told = Told::Nothing;
     loop {
         let Some((machine, run, left)) = starting(host, id, launch).await? else {
             return Ok(None);
@@ -46,7 +49,7 @@ pub async fn await_ready(
             let reason = format!("not ready within its deadline: {last_word}");
             return failed(host, &machine, &run, reason).await;
         }
-        match confirm(host, &machine, launch, left).await {
+        match confirm(host, &machine, &run, left, &mut told).await {
             Ok(confirmed) => return ready(host, &machine, &run, confirmed).await.map(Some),
             Err(error) => last_word = error.chain(),
         }
@@ -72,17 +75,63 @@ async fn starting(
     Ok(Some((machine, run, left)))
 }
 
+/// How far a guest without an agent has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// It has not answered.
+    Nothing,
+    /// It knows who it is.
+    Itself,
+}
+
 /// One try to have the guest confirm who it is. `None` for guests that cannot say.
 async fn confirm(
     host: &Host,
     machine: &Machine,
-    launch: &Launch,
+    run: &Run,
     left: Duration,
+    told: &mut Told,
 ) -> Result<Option<Configured>, PortError> {
     match machine.guest_protocol {
-        GuestProtocol::None | GuestProtocol::Mmds => return Ok(None),
-        GuestProtocol::Agent => {}
+        GuestProtocol::None => Ok(None),
+        GuestProtocol::Mmds => announce(host, machine, run, left, told).await.map(|()| None),
+        GuestProtocol::Agent => confirm_by_agent(host, machine, &run.launch, left).await.map(Some),
     }
+}
+
+/// Tells it once who it is, lets it speak, and looks whether its services answer.
+async fn announce(
+    host: &Host,
+    machine: &Machine,
+    run: &Run,
+    left: Duration,
+    told: &mut Told,
+) -> Result<(), PortError> {
+    if *told == Told::Nothing {
+        let login = login(host, machine);
+        host.guest.announce(&reach(&run.launch), &login, HANDSHAKE.min(left)).await?;
+        host.network.open(&run.slot, machine.egress).await?;
+        *told = Told::Itself;
+    }
+    let ports = match machine.ready_ports.as_slice() {
+        [] => DEFAULT_READY_PORTS.as_slice(),
+        ports => ports,
+    };
+    for port in ports {
+        if !host.network.accepts(&run.slot, *port, HANDSHAKE.min(left)).await? {
+            let action = format!("find port {port} of {} accepting", machine.id);
+            return Err(PortError::plain(Fault::Absent, action));
+        }
+    }
+    Ok(())
+}
+
+async fn confirm_by_agent(
+    host: &Host,
+    machine: &Machine,
+    launch: &Launch,
+    left: Duration,
+) -> Result<Configured, PortError> {
     let reach = reach(launch);
     host.guest.handshake(&reach, HANDSHAKE.min(left)).await?;
     let is_clone = machine.restored_from.is_some();
@@ -100,7 +149,7 @@ async fn confirm(
     } else {
         host.guest.configure(&reach, &identity, left).await?
     };
-    Ok(Some(configured))
+    Ok(configured)
 }
 
 /// The machine's own login configuration with the daemon's certificate authorities, and a hostname in any case.

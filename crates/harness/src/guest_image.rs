@@ -8,6 +8,7 @@ use contract::machine::ArtifactRef;
 use rustix::fs::FlockOperation;
 
 use crate::error::HarnessError;
+use crate::polled;
 use crate::program::{program, target_dir};
 
 /// An image that machines can be made of.
@@ -28,6 +29,14 @@ impl GuestImage {
     /// The one to work in, with an SSH server.
     pub fn full() -> Result<Self, HarnessError> {
         Self::ensure("default")
+    }
+
+    /// The guest that polls, for Firecracker where KVM has no hardware beneath it: no Linux, no agent.
+    pub fn polled() -> Result<Self, HarnessError> {
+        let images = target_dir()?.join("guest-images");
+        let image = Self { name: "harness-polled".to_owned(), images };
+        polled::build(&image.dir())?;
+        Ok(image)
     }
 
     fn ensure(profile: &str) -> Result<Self, HarnessError> {
@@ -74,15 +83,19 @@ impl GuestImage {
         let description: serde_json::Value = serde_json::from_str(&text)
             .map_err(|error| HarnessError::value(path.as_str(), error))?;
         let (kernel_image_url, kernel) = file(&dir, &description["kernel"])?;
-        let (initrd, initrd_sum) = file(&dir, &description["initrd"])?;
+        let initrd = match &description["initrd"] {
+            serde_json::Value::Null => None,
+            initrd => Some(file(&dir, initrd)?),
+        };
+        let (initrd_url, initrd_sha256_hex) = initrd.unzip();
         let (rootfs_url, root) = file(&dir, &description["root"])?;
         Ok(ArtifactRef {
             kernel_image_url,
             rootfs_url,
-            initrd_url: Some(initrd),
+            initrd_url,
             kernel_sha256_hex: Some(kernel),
             rootfs_sha256_hex: Some(root),
-            initrd_sha256_hex: Some(initrd_sum),
+            initrd_sha256_hex,
         })
     }
 }

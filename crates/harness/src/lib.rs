@@ -14,6 +14,7 @@ pub mod fake;
 pub mod guest_image;
 pub mod machine;
 pub mod number;
+pub mod polled;
 pub mod program;
 pub mod storage;
 pub mod store_server;

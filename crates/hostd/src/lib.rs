@@ -13,4 +13,5 @@ pub mod network;
 pub mod room;
 pub mod root;
 pub mod store;
+pub mod vmms;
 pub mod wiring;

@@ -1,6 +1,5 @@
 //! From the configuration to the engine's ports over this host.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,18 +9,17 @@ use chunks::transfer::{TransferClient, TransferError};
 use engine::host::Host;
 use engine::layout::Layout;
 use engine::plan::{Deadlines, Defaults, Overcommit, RelayRanges, Settings};
-use engine::port::{Clock, PortError, Vmm};
+use engine::port::{Clock, PortError};
 use engine::record::VmmKind;
-use vmm::jail::Launcher;
-use vmm::qemu::{AcceleratorChoice, Qemu, QemuConfig, QemuError, default_kernel_arguments};
 
 use crate::adapters::{ArtifactCache, HostChunks, HostFiles, HostGuest};
 use crate::clock::SystemClock;
-use crate::config::{self, Accelerator, BlockError, Config, DiskClone, VmmChoice, parse_block};
+use crate::config::{self, BlockError, Config, DiskClone, parse_block};
 use crate::http::Agents;
 use crate::network::{LinuxNetwork, NetworkSettings, RelayLimits};
 use crate::root::Root;
 use crate::store::{SqliteStore, StoreError};
+use crate::vmms::{self, Vmms, VmmsError};
 
 /// The hidden subcommand that becomes the launcher of a jail.
 pub const LAUNCHER_COMMAND: &str = "vmm-launcher";
@@ -53,12 +51,9 @@ pub enum WiringError {
     /// The network.
     #[error("find what the network needs")]
     Network(#[source] PortError),
-    /// QEMU.
-    #[error("make QEMU ready")]
-    Qemu(#[from] QemuError),
-    /// The VMM that is configured.
-    #[error("vmm = \"firecracker\": this computerd runs QEMU only")]
-    Firecracker,
+    /// The VMM of new machines.
+    #[error("make the VMM of new machines ready")]
+    Vmms(#[from] VmmsError),
     /// The client of object stores.
     #[error("make the client of object stores")]
     Transfer(#[from] TransferError),
@@ -78,8 +73,7 @@ pub async fn wire(config: &Config, root: &Root) -> Result<Wired, WiringError> {
     let store_clock = Arc::clone(&clock);
     let journal = blocking(move || Ok(SqliteStore::open(&path, store_clock)?)).await?;
 
-    let qemu = qemu_config(config, root, &layout)?;
-    let qemu: Arc<dyn Vmm> = Arc::new(blocking(move || Ok(Qemu::open(qemu)?)).await?);
+    let Vmms { all, chosen, firecracker } = vmms::open(config, &layout, &root.host_id).await?;
     let network =
         Arc::new(LinuxNetwork::new(network_settings(config, root)?).map_err(WiringError::Network)?);
     let client = TransferClient::new(TransferLimits::default())?;
@@ -90,16 +84,16 @@ pub async fn wire(config: &Config, root: &Root) -> Result<Wired, WiringError> {
         config.artifact_cache_bytes,
         client.clone(),
     ));
-    let guest = Arc::new(HostGuest::default());
+    let guest = Arc::new(HostGuest::new(firecracker));
     let host = Host {
         journal: Arc::new(journal),
-        vmms: HashMap::from([(VmmKind::Qemu, qemu)]),
+        vmms: all,
         files: Arc::new(HostFiles::new(layout.clone(), clone_mode(config.disk_clone), artifacts)),
         network: Arc::<LinuxNetwork>::clone(&network),
         guest: Arc::<HostGuest>::clone(&guest),
         chunks: Arc::new(HostChunks::new(client, layout.all_scratch())),
         clock,
-        settings: Arc::new(settings(config, root, layout)?),
+        settings: Arc::new(settings(config, root, layout, chosen)?),
     };
     Ok(Wired { host, network, agents: guest })
 }
@@ -110,7 +104,12 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await?
 }
 
-fn settings(config: &Config, root: &Root, layout: Layout) -> Result<Settings, WiringError> {
+fn settings(
+    config: &Config,
+    root: &Root,
+    layout: Layout,
+    vmm: VmmKind,
+) -> Result<Settings, WiringError> {
     Ok(Settings {
         layout,
         host_id: root.host_id.clone(),
@@ -122,7 +121,7 @@ fn settings(config: &Config, root: &Root, layout: Layout) -> Result<Settings, Wi
             exec: config.relay.exec,
             published: config.relay.published,
         },
-        vmm: VmmKind::Qemu,
+        vmm,
         defaults: Defaults {
             vcpus: config.defaults.vcpus,
             memory_mib: config.defaults.memory_mib,
@@ -159,31 +158,6 @@ fn relay_limits(relay: &config::Relay) -> RelayLimits {
         connections_per_port: relay.connections_per_port,
         connections: relay.connections,
     }
-}
-
-fn qemu_config(config: &Config, root: &Root, layout: &Layout) -> Result<QemuConfig, WiringError> {
-    match config.vmm {
-        VmmChoice::Auto | VmmChoice::Qemu => {}
-        VmmChoice::Firecracker => return Err(WiringError::Firecracker),
-    }
-    Ok(QemuConfig {
-        binary: config.qemu.binary.clone(),
-        runtimes: layout.runtimes(),
-        // Stays right when the binary on disk is replaced.
-        launcher: Launcher {
-            program: "/proc/self/exe".into(),
-            arguments: vec![LAUNCHER_COMMAND.to_owned()],
-        },
-        cgroup: cgroup_name(&root.host_id),
-        network_namespaces: "/run/netns".into(),
-        kernel_arguments: default_kernel_arguments(),
-        accelerator: match config.qemu.accelerator {
-            Accelerator::Auto => AcceleratorChoice::Auto,
-            Accelerator::Tcg => AcceleratorChoice::Tcg,
-            Accelerator::Kvm => AcceleratorChoice::Kvm,
-        },
-        deadlines: vmm::qemu::Deadlines::default(),
-    })
 }
 
 fn clone_mode(choice: DiskClone) -> CloneMode {

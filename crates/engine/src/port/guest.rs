@@ -90,6 +90,15 @@ pub trait Guest: Send + Sync {
     /// Asks the guest to power itself off. The answer says only that it was asked.
     async fn shut_down(&self, reach: &Reach, deadline: Duration) -> Result<(), PortError>;
 
+    /// Tells a guest made before there was an agent (`mmds`) who it is and who may come in, by the metadata service and over vsock, and
+    /// waits for its word.
+    async fn announce(
+        &self,
+        reach: &Reach,
+        login: &Login,
+        deadline: Duration,
+    ) -> Result<(), PortError>;
+
     /// Forgets cached connections to a run that is over.
     async fn forget(&self, launch: &Launch);
 }

@@ -1,6 +1,7 @@
 //! One namespace per machine: built closed, opened when its guest may speak, destroyed after use.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use contract::machine::Egress;
@@ -63,6 +64,9 @@ pub trait Network: Send + Sync {
 
     /// All TCP ports of the host on which anybody listens, this daemon too.
     async fn listening_ports(&self) -> Result<BTreeSet<u16>, PortError>;
+
+    /// Whether the guest of an open slot accepts connections on a TCP port: one try.
+    async fn accepts(&self, slot: &Slot, port: u16, deadline: Duration) -> Result<bool, PortError>;
 
     /// Destroys the slot: its relays with their connections, namespace, links, rules. Idempotent, works on what is half made.
     async fn destroy(&self, slot: &Slot) -> Result<(), PortError>;

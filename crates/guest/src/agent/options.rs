@@ -147,6 +147,14 @@ impl Invocation {
 }
 
 impl Options {
+    /// Vsock in place of a virtio-serial port that nobody asked for by another name.
+    pub(crate) fn reach_by_vsock(&mut self, port: u32) {
+        if self.virtio_port.as_deref() == Some(DEFAULT_PORT) {
+            self.virtio_port = None;
+        }
+        self.vsock_port = Some(port);
+    }
+
     fn has_no_channel(&self) -> bool {
         self.virtio_port.is_none()
             && self.vsock_port.is_none()

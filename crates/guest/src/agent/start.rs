@@ -46,10 +46,13 @@ pub enum AgentError {
 ///
 /// # Errors
 /// See [`AgentError`].
-pub fn run(options: Options) -> Result<(), AgentError> {
+pub fn run(mut options: Options) -> Result<(), AgentError> {
     let role = if options.no_init { Role::Service } else { Role::of_this_process() };
     if role == Role::Init {
         init::prepare();
+        if let Some(port) = init::vsock_port() {
+            options.reach_by_vsock(port);
+        }
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

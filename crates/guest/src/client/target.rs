@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 
+use rustix::fs::{FileType, Mode, OFlags};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
@@ -57,10 +59,12 @@ impl Target {
         &self,
         deadline: Instant,
     ) -> Result<UnixStream, ClientError> {
-        let (Target::VirtioSerial { socket }
-        | Target::Vsock { socket, .. }
-        | Target::Unix { socket }) = self;
-        self.within(deadline, UnixStream::connect(socket)).await
+        match self {
+            Target::VirtioSerial { socket } | Target::Unix { socket } => {
+                self.within(deadline, UnixStream::connect(socket)).await
+            }
+            Target::Vsock { socket, .. } => self.within(deadline, connect_itself(socket)).await,
+        }
     }
 
     /// Goes through the handshake that the transport has, if it has one, until `deadline`.
@@ -94,6 +98,16 @@ impl Target {
             .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
             .map_err(|source| ClientError::Connect { target: self.to_string(), source })
     }
+}
+
+/// Firecracker owns the directory of its socket: a link in its place would lead to sockets of the host.
+async fn connect_itself(socket: &Path) -> io::Result<UnixStream> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = rustix::fs::open(socket, flags, Mode::empty())?;
+    if FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode) != FileType::Socket {
+        return Err(io::Error::other("it is no socket"));
+    }
+    UnixStream::connect(format!("/proc/self/fd/{}", found.as_raw_fd())).await
 }
 
 /// Never used before on any channel.

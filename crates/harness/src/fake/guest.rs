@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::port::{Configured, Fault, Guest, GuestIdentity, Launch, PortError, Reach, Renewal};
+use engine::port::{
+    Configured, Fault, Guest, GuestIdentity, Launch, Login, PortError, Reach, Renewal,
+};
 
 use super::life::Life;
 use super::process::{Agent, GuestState};
@@ -122,6 +124,19 @@ impl Guest for FakeGuest {
                 Ok(())
             })
             .await
+    }
+
+    async fn announce(
+        &self,
+        reach: &Reach,
+        login: &Login,
+        deadline: Duration,
+    ) -> Result<(), PortError> {
+        self.ask("guest.announce", reach, deadline, |guest, _| {
+            guest.identity = login.hostname.as_ref().map(|name| name.as_str().to_owned());
+            guest.is_unconfirmed_clone = false;
+        })
+        .await
     }
 
     async fn forget(&self, _launch: &Launch) {}

@@ -1,6 +1,7 @@
 //! Slots of the fake host.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use contract::machine::Egress;
@@ -114,6 +115,19 @@ impl Network for FakeNetwork {
             .effect("network.listening_ports", |state| {
                 let ours = state.relays.keys().copied();
                 Ok(ours.chain(state.foreign_listeners.iter().copied()).collect())
+            })
+            .await
+    }
+
+    async fn accepts(
+        &self,
+        slot: &Slot,
+        _port: u16,
+        _deadline: Duration,
+    ) -> Result<bool, PortError> {
+        self.life
+            .effect("network.accepts", |state| {
+                Ok(state.slots.get(&slot.index).is_some_and(|slot| slot.open.is_some()))
             })
             .await
     }

@@ -1,20 +1,24 @@
 //! The port `Guest`: one lazily connected client for each run, shared by steps and by commands.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use camino::Utf8Path;
 use contract::OperationId;
 use engine::port::{
-    Configured, Fault, Guest, GuestIdentity, Launch, PortError, Reach, Renewal, SshHostKeys,
+    Configured, Fault, Guest, GuestIdentity, Launch, Login, PortError, Reach, Renewal, SshHostKeys,
 };
 use engine::record::VmmKind;
 use guest::client::{Client, ClientError, Target};
 use guest::proto::{
     AuthorizedKeys, Identity, IdentityReport, LoginWebhook, ShutdownMode, TrustedUserCaKeys,
 };
+
+use serde_json::{Value, json};
+use vmm::firecracker::{Firecracker, JailRoot, VSOCK_SOCKET};
 
 use crate::http::Agents;
 
@@ -28,17 +32,51 @@ const VSOCK_PORT: u32 = 1024;
 /// The agents of all runs.
 #[derive(Debug, Default)]
 pub struct HostGuest {
-    clients: Mutex<HashMap<OperationId, Client>>,
+    clients: Mutex<HashMap<OperationId, Reached>>,
+    firecracker: Option<Arc<Firecracker>>,
+}
+
+/// A client, and what its target's path leads through.
+#[derive(Debug)]
+struct Reached {
+    client: Client,
+    /// The jail that holds the socket; held open, the path keeps meaning this one.
+    _root: Option<JailRoot>,
 }
 
 impl HostGuest {
-    fn of(&self, launch: &Launch) -> Client {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = clients.entry(launch.operation.clone());
-        client.or_insert_with(|| Client::new(target(launch))).clone()
+    /// The agents of a host that runs Firecracker, or does not.
+    pub fn new(firecracker: Option<Arc<Firecracker>>) -> Self {
+        Self { clients: Mutex::default(), firecracker }
     }
 
-    fn take(&self, launch: &Launch) -> Option<Client> {
+    fn of(&self, launch: &Launch) -> Client {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reached) = clients.get(&launch.operation) {
+            return reached.client.clone();
+        }
+        let (root, target) = match launch.vmm {
+            VmmKind::Qemu => (None, virtio_serial(launch)),
+            VmmKind::Firecracker => match self.jail_root(launch) {
+                Some(root) => {
+                    let target = vsock(&root.path());
+                    (Some(root), target)
+                }
+                // Nothing lives: whoever connects is told so, and the next one looks again.
+                None => return Client::new(vsock(&launch.dir.join("jail"))),
+            },
+        };
+        let client = Client::new(target);
+        let reached = Reached { client: client.clone(), _root: root };
+        clients.insert(launch.operation.clone(), reached);
+        client
+    }
+
+    fn jail_root(&self, launch: &Launch) -> Option<JailRoot> {
+        self.firecracker.as_ref()?.run(launch).jail_root().ok()
+    }
+
+    fn take(&self, launch: &Launch) -> Option<Reached> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(&launch.operation)
     }
 }
@@ -112,22 +150,51 @@ impl Guest for HostGuest {
     }
 
     async fn forget(&self, launch: &Launch) {
-        if let Some(client) = self.take(launch) {
-            client.disconnect().await;
+        if let Some(reached) = self.take(launch) {
+            reached.client.disconnect().await;
         }
+    }
+
+    async fn announce(
+        &self,
+        reach: &Reach,
+        login: &Login,
+        deadline: Duration,
+    ) -> Result<(), PortError> {
+        let launch = &reach.launch;
+        let action = format!("announce itself to the guest of {}", launch.machine);
+        let Some(firecracker) = &self.firecracker else {
+            return Err(PortError::plain(Fault::Internal, format!("{action} without Firecracker")));
+        };
+        let told = firecracker.tell(launch, &metadata(login, launch), deadline).await;
+        told.map_err(|error| error.during(action))
     }
 }
 
-fn target(launch: &Launch) -> Target {
-    match launch.vmm {
-        VmmKind::Qemu => Target::VirtioSerial {
-            socket: launch.dir.join(vmm::qemu::AGENT_SOCKET).into_std_path_buf(),
-        },
-        VmmKind::Firecracker => Target::Vsock {
-            socket: launch.dir.join("jail/vsock.sock").into_std_path_buf(),
-            port: VSOCK_PORT,
-        },
+fn virtio_serial(launch: &Launch) -> Target {
+    Target::VirtioSerial { socket: launch.dir.join(vmm::qemu::AGENT_SOCKET).into_std_path_buf() }
+}
+
+fn vsock(dir: &Utf8Path) -> Target {
+    Target::Vsock { socket: dir.join(VSOCK_SOCKET).into_std_path_buf(), port: VSOCK_PORT }
+}
+
+/// What a guest of the protocol `mmds` is told, as contract.md fixes it.
+fn metadata(login: &Login, launch: &Launch) -> Value {
+    let hostname = login.hostname.as_ref();
+    let hostname = hostname.map_or(launch.machine.as_str(), |hostname| hostname.as_str());
+    let mut metadata = json!({ "version": "v1", "machine_id": hostname, "hostname": hostname });
+    if !login.authorized_keys.is_empty() {
+        metadata["authorized_keys"] = json!(login.authorized_keys);
     }
+    if !login.trusted_user_ca_keys.is_empty() {
+        metadata["trusted_user_ca_keys"] = json!(login.trusted_user_ca_keys);
+    }
+    if let Some(webhook) = &login.login_webhook {
+        metadata["login_webhook"] =
+            json!({ "url": webhook.url, "bearer_token": webhook.bearer_token.reveal() });
+    }
+    metadata
 }
 
 fn to_wire(identity: &GuestIdentity) -> Identity {

@@ -84,7 +84,22 @@ impl Config {
                 && path.components().all(|part| !matches!(part, camino::Utf8Component::ParentDir))
         };
         require(self.image_dirs.iter().all(plain), "image_dirs", "they are absolute, without ..")?;
-        require(self.qemu.binary.is_absolute(), "qemu.binary", "it is an absolute path")
+        require(self.qemu.binary.is_absolute(), "qemu.binary", "it is an absolute path")?;
+        self.check_firecracker()
+    }
+
+    fn check_firecracker(&self) -> Result<(), ConfigError> {
+        let section = &self.firecracker;
+        require(section.binary.is_absolute(), "firecracker.binary", "it is an absolute path")?;
+        require(section.jailer.is_absolute(), "firecracker.jailer", "it is an absolute path")?;
+        let is_absolute = section.versions.as_ref().is_none_or(|path| path.is_absolute());
+        require(is_absolute, "firecracker.versions", "it is an absolute path")?;
+        let rates = [
+            section.disk_bytes_per_second,
+            section.disk_operations_per_second,
+            section.network_bytes_per_second,
+        ];
+        require(!rates.contains(&Some(0)), "firecracker", "no rate is 0: leave it out for no bound")
     }
 
     fn check_sizes(&self) -> Result<(), ConfigError> {

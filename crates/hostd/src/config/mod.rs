@@ -7,6 +7,7 @@
 
 mod address;
 mod check;
+mod firecracker;
 mod limits;
 mod load;
 mod network;
@@ -15,6 +16,7 @@ mod sections;
 pub use address::{BlockError, parse_block};
 pub use check::ConfigError;
 pub(crate) use check::read_token;
+pub use firecracker::{DiskCache, Firecracker, IoEngine};
 pub use limits::{Deadlines, Limits};
 pub use load::{DEFAULT_PATH, Sources};
 pub use network::{Network, Relay};

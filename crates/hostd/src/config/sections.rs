@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
+use super::firecracker::Firecracker;
 use super::limits::{Deadlines, Limits};
 use super::network::{Network, Relay};
 
@@ -26,6 +27,8 @@ pub struct Config {
     pub vmm: VmmChoice,
     /// QEMU.
     pub qemu: Qemu,
+    /// Firecracker.
+    pub firecracker: Firecracker,
     /// Sizes of machines that do not say.
     pub defaults: Defaults,
     /// How much may be promised.
@@ -61,6 +64,7 @@ impl Default for Config {
             disk_clone: DiskClone::default(),
             vmm: VmmChoice::default(),
             qemu: Qemu::default(),
+            firecracker: Firecracker::default(),
             defaults: Defaults::default(),
             overcommit: Overcommit::default(),
             guest: Guest::default(),

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     net::Ipv4Addr,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use engine::{
     port::{Fault, Network, OpenRelay, Opened, PortError, Relay as WantedRelay},
     record::{AddressBlock, Slot},
 };
+use tokio::net::TcpStream;
 use tokio::sync::MutexGuard;
 use tracing::{debug, info, warn};
 
@@ -311,6 +313,11 @@ impl Network for LinuxNetwork {
         ports
             .map_err(|error| PortError::internal(action, error))?
             .map_err(|error| PortError::io(action, error))
+    }
+
+    async fn accepts(&self, slot: &Slot, port: u16, deadline: Duration) -> Result<bool, PortError> {
+        let connecting = TcpStream::connect((slot.runtime_address, port));
+        Ok(matches!(tokio::time::timeout(deadline, connecting).await, Ok(Ok(_connected))))
     }
 
     async fn destroy(&self, slot: &Slot) -> Result<(), PortError> {

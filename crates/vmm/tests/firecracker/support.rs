@@ -60,6 +60,12 @@ pub(crate) fn binaries() -> Result<Binaries, String> {
     })
 }
 
+/// Says why nothing is tried; fails where somebody wants it tried.
+pub(crate) fn skip(reason: &str) {
+    assert!(std::env::var_os("COMPUTER_FIRECRACKER_REQUIRED").is_none(), "not tried: {reason}");
+    eprintln!("skipped: {reason}");
+}
+
 fn find(variable: &str, name: &str) -> Result<Utf8PathBuf, String> {
     if let Ok(path) = std::env::var(variable) {
         return Ok(path.into());
@@ -93,7 +99,7 @@ impl TestHost {
         match binaries() {
             Ok(binaries) => Some(Self::with(name, binaries).await),
             Err(reason) => {
-                eprintln!("skipped: {reason}");
+                skip(&reason);
                 None
             }
         }

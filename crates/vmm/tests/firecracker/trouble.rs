@@ -11,7 +11,7 @@ use vmm::conformance::Fixture;
 use vmm::firecracker::{Binaries, Deadlines, Firecracker};
 
 use super::snapshots::snapshot;
-use super::support::{TestHost, binaries, config};
+use super::support::{TestHost, binaries, config, skip};
 
 /// How a restore is made impossible, and what its error says.
 type Wrong = (&'static str, fn(&mut LaunchSpec), &'static [&'static str]);
@@ -121,7 +121,7 @@ const IMPOSTORS: [(&str, &str, &[&str]); 4] = [
 async fn an_impostor_of_a_firecracker_is_named_with_the_reason() {
     let real = match binaries() {
         Ok(real) => real,
-        Err(reason) => return eprintln!("skipped: {reason}"),
+        Err(reason) => return skip(&reason),
     };
     let temporary = tempfile::tempdir().unwrap();
     let dir = Utf8Path::from_path(temporary.path()).unwrap();

@@ -33,6 +33,11 @@ impl Network {
     }
 }
 
+/// The vsock port on which the agent is to be reached: `computer.vsock=1024`. Without it the channel is a virtio-serial port.
+pub(super) fn vsock_port(command_line: &str) -> Option<u32> {
+    value(command_line, "computer.vsock")?.parse().ok()
+}
+
 /// The last value counts, as in the kernel.
 fn value<'a>(command_line: &'a str, key: &str) -> Option<&'a str> {
     command_line
@@ -62,6 +67,14 @@ mod tests {
     fn without_a_readable_address_there_is_no_network() {
         for line in ["", "computer.ip=1.2.3.4", "computer.ip=1.2.3.4/33", "computer.ip=x/8"] {
             assert_eq!(Network::parse(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_vsock_port_is_read_where_there_is_one() {
+        assert_eq!(vsock_port("quiet computer.vsock=1024 ip=off"), Some(1024));
+        for line in ["", "computer.vsock=", "computer.vsock=x", "vsock=1024"] {
+            assert_eq!(vsock_port(line), None, "{line}");
         }
     }
 

@@ -43,14 +43,19 @@ pub(crate) async fn grow_root() {
     }
 }
 
+/// The vsock port that the kernel's command line names. `/proc` is mounted by then.
+pub(crate) fn vsock_port() -> Option<u32> {
+    read_command_line().and_then(|text| command_line::vsock_port(&text))
+}
+
+fn read_command_line() -> Option<String> {
+    std::fs::read_to_string("/proc/cmdline")
+        .inspect_err(|error| tracing::warn!(%error, "could not read the kernel's command line"))
+        .ok()
+}
+
 /// Brings up `lo` and what the kernel's command line says of the network.
 pub(crate) async fn bring_up_network() {
-    let network = match std::fs::read_to_string("/proc/cmdline") {
-        Ok(text) => command_line::Network::parse(&text),
-        Err(error) => {
-            tracing::warn!(%error, "could not read the kernel's command line");
-            None
-        }
-    };
+    let network = read_command_line().and_then(|text| command_line::Network::parse(&text));
     network::bring_up(network.as_ref()).await;
 }

@@ -18,8 +18,8 @@ use engine::layout::Layout;
 use engine::plan::{Capacity, Deadlines, Defaults, Overcommit, Settings};
 use engine::port::{
     CheckDepth, Chunks, Configured, DiskSource, DownloadTarget, Fault, Files, Guest, GuestIdentity,
-    Launch, LaunchSpec, Network, Observation, OpenRelay, Opened, OriginOf, PartSink, PortError,
-    Reach, Relay, Renewal, RunState, SealRequest, UploadJob, Vmm, VmmHandle,
+    Launch, LaunchSpec, Login, Network, Observation, OpenRelay, Opened, OriginOf, PartSink,
+    PortError, Reach, Relay, Renewal, RunState, SealRequest, UploadJob, Vmm, VmmHandle,
 };
 use engine::record::{ArtifactSum, Manifest, Origin, SealedArtifact, Shape, Slot, VmmKind};
 use engine::runner::Runner;
@@ -158,6 +158,9 @@ impl Network for Yes {
     async fn listening_ports(&self) -> Done<BTreeSet<u16>> {
         Ok(BTreeSet::from([20_000]))
     }
+    async fn accepts(&self, _: &Slot, _: u16, _: Duration) -> Done<bool> {
+        Ok(true)
+    }
     async fn destroy(&self, _: &Slot) -> Done {
         Ok(())
     }
@@ -191,6 +194,9 @@ impl Guest for Yes {
         Ok(())
     }
     async fn shut_down(&self, _: &Reach, _: Duration) -> Done {
+        Ok(())
+    }
+    async fn announce(&self, _: &Reach, _: &Login, _: Duration) -> Done {
         Ok(())
     }
     async fn forget(&self, _: &Launch) {}
