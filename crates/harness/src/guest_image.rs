@@ -34,6 +34,7 @@ impl GuestImage {
     /// The guest that polls, for Firecracker where KVM has no hardware beneath it: no Linux, no agent.
     pub fn polled() -> Result<Self, HarnessError> {
         let images = target_dir()?.join("guest-images");
+        let _lock = lock(&images, "polled")?;
         let image = Self { name: "harness-polled".to_owned(), images };
         polled::build(&image.dir())?;
         Ok(image)
@@ -41,12 +42,7 @@ impl GuestImage {
 
     fn ensure(profile: &str) -> Result<Self, HarnessError> {
         let images = target_dir()?.join("guest-images");
-        std::fs::create_dir_all(&images).map_err(HarnessError::io(format!("make {images}")))?;
-        // One builds, the others wait for it.
-        let path = images.join(format!(".{profile}.lock"));
-        let lock = File::create(&path).map_err(HarnessError::io(format!("make {path}")))?;
-        rustix::fs::flock(&lock, FlockOperation::LockExclusive)
-            .map_err(|error| HarnessError::io(format!("lock {path}"))(error.into()))?;
+        let _lock = lock(&images, profile)?;
         let image = Self { name: format!("harness-{profile}"), images };
         image.build(profile)?;
         Ok(image)
@@ -98,6 +94,16 @@ impl GuestImage {
             initrd_sha256_hex,
         })
     }
+}
+
+/// One builds, the others wait for it.
+fn lock(images: &Utf8Path, profile: &str) -> Result<File, HarnessError> {
+    std::fs::create_dir_all(images).map_err(HarnessError::io(format!("make {images}")))?;
+    let path = images.join(format!(".{profile}.lock"));
+    let lock = File::create(&path).map_err(HarnessError::io(format!("make {path}")))?;
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive)
+        .map_err(|error| HarnessError::io(format!("lock {path}"))(error.into()))?;
+    Ok(lock)
 }
 
 fn file(

@@ -14,11 +14,11 @@ const SOURCES: &str = "../vmm/tests/guests/polled/build.sh";
 /// Its disk: the counter needs one sector.
 const DISK_BYTES: usize = 1 << 20;
 
-/// Builds it into an image directory, beside which nothing else builds: each test has its own name for the new file.
+/// Builds it into an image directory; the caller sees to it that nobody else does.
 pub(crate) fn build(dir: &Utf8Path) -> Result<(), HarnessError> {
     fs::create_dir_all(dir).map_err(HarnessError::io(format!("make {dir}")))?;
     let script = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join(SOURCES);
-    let beside = dir.join(format!(".built-{}", std::process::id()));
+    let beside = dir.join(".built");
     run("sh", &[script.as_str(), beside.as_str()])?;
     let kernel = fs::read(&beside).map_err(HarnessError::io(format!("read {beside}")))?;
     let described = json!({
@@ -33,7 +33,7 @@ pub(crate) fn build(dir: &Utf8Path) -> Result<(), HarnessError> {
 
 /// Written beside and renamed, since other tests may be reading.
 fn publish(dir: &Utf8Path, name: &str, content: &[u8]) -> Result<(), HarnessError> {
-    let (beside, path) = (dir.join(format!(".{name}-{}", std::process::id())), dir.join(name));
+    let (beside, path) = (dir.join(format!(".new-{name}")), dir.join(name));
     fs::write(&beside, content)
         .and_then(|()| fs::rename(&beside, &path))
         .map_err(HarnessError::io(format!("write {path}")))
