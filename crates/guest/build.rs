@@ -1,12 +1,12 @@
-//! Compiles `proto/agent.proto` with protox, so that no `protoc` is needed.
+//! Compiles `proto/*.proto` with protox, so that no `protoc` is needed.
 
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed=proto/agent.proto");
-    let descriptors = protox::compile(["proto/agent.proto"], ["proto"])?;
+    println!("cargo:rerun-if-changed=proto");
+    let descriptors = protox::compile(["proto/agent.proto", "proto/files.proto"], ["proto"])?;
     tonic_prost_build::configure()
-        .bytes(".computer.agent.v1")
+        .bytes(".computer")
         .skip_debug([
             ".computer.agent.v1.ReseedRequest",
             ".computer.agent.v1.RenewRequest",

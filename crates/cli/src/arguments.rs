@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::connection::ConnectionArguments;
+use crate::copy::CopyArguments;
 use crate::doctor::DoctorArguments;
 use crate::exec::ExecArguments;
 use crate::image::ImageArguments;
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     Show(ShowArguments),
     /// Run a command in a machine.
     Exec(ExecArguments),
+    /// Copy files and directories into a machine and out of it.
+    Cp(CopyArguments),
     /// Boot a stopped machine.
     Start(StartArguments),
     /// Stop a machine; its disk stays.

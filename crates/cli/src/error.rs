@@ -95,6 +95,15 @@ pub(crate) enum CliError {
     /// Standard input cannot be read.
     #[error("read standard input")]
     ReadInput(#[source] io::Error),
+    /// A copy that is not between this host and a machine.
+    #[error("one end of a copy is in a machine (MACHINE:PATH), the other is not")]
+    CopyPlaces,
+    /// What is copied has no name.
+    #[error("{path} is not there, or has no name that can be sent")]
+    CopyName {
+        /// What was to be copied.
+        path: PathBuf,
+    },
     /// The terminal cannot be prepared.
     #[error("prepare the terminal")]
     Terminal(#[source] io::Error),

@@ -11,7 +11,7 @@ use contract::client::ClientError;
 use crate::arguments::{Arguments, Command};
 use crate::error::CliError;
 use crate::output::Output;
-use crate::{doctor, exec, image, machine, manual, operation, port, setup, snapshot};
+use crate::{copy, doctor, exec, image, machine, manual, operation, port, setup, snapshot};
 
 /// The command failed.
 const FAILED: u8 = 1;
@@ -72,6 +72,11 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, CliError> {
         Command::Exec(arguments) => return exec::run(&connection.client()?, arguments).await,
         Command::Port(arguments) => {
             port::run(&connection.client()?, arguments, output).await?;
+        }
+        Command::Cp(arguments) => {
+            if let Some(copied) = copy::run(&connection.client()?, arguments).await? {
+                output.print(&copied)?;
+            }
         }
         Command::Snapshot(arguments) => {
             snapshot::run(&connection.client()?, arguments, output).await?;

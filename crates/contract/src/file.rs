@@ -151,6 +151,30 @@ pub struct FileOperationRequest {
     pub expected_version: Option<u64>,
 }
 
+impl FileOperationRequest {
+    /// A request that says no more than what is done to which path.
+    pub fn new(operation: FileOperationName, path: impl Into<String>) -> Self {
+        Self {
+            operation,
+            path: path.into(),
+            to: None,
+            content: None,
+            content_base64: None,
+            mode: None,
+            recursive: false,
+            offset: None,
+            length: None,
+            edits: Vec::new(),
+            set_contents: None,
+            pattern: None,
+            regex: false,
+            case_insensitive: false,
+            max_matches: None,
+            expected_version: None,
+        }
+    }
+}
+
 /// One replacement, of every occurrence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FileEdit {
@@ -185,6 +209,13 @@ pub struct FileOperationResponse {
     /// What a search found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matches: Option<Vec<FileMatch>>,
+    /// There is more than `entries` or `matches` hold: a limit was reached.
+    #[serde(
+        default,
+        deserialize_with = "forgiving::defaulted",
+        skip_serializing_if = "forgiving::is_off"
+    )]
+    pub truncated: bool,
 }
 
 /// Whether a path is a file or a directory.

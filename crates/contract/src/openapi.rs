@@ -88,7 +88,13 @@ fn operation(endpoint: &EndpointInfo) -> Operation {
                     .required(Some(Required::True))
                     .build(),
             ),
-            Content::Nothing | Content::Bytes | Content::WebSocket => None,
+            Content::Bytes => Some(
+                RequestBodyBuilder::new()
+                    .content("application/octet-stream", binary())
+                    .required(Some(Required::True))
+                    .build(),
+            ),
+            Content::Nothing | Content::Lines { .. } | Content::WebSocket => None,
         })
         .response(endpoint.success.as_str(), success(endpoint))
         .response("default", error());
@@ -143,6 +149,9 @@ fn success(endpoint: &EndpointInfo) -> Response {
         Content::Json { name, .. } => ResponseBuilder::new()
             .description("Done.")
             .content("application/json", ContentBuilder::new().schema(Some(reference(&name()))).build()),
+        Content::Lines { name, .. } => ResponseBuilder::new()
+            .description("One JSON value a line, for as long as the connection lasts.")
+            .content("application/x-ndjson", ContentBuilder::new().schema(Some(reference(&name()))).build()),
         Content::Bytes => return bytes("All of it."),
         Content::WebSocket => ResponseBuilder::new().description(
             "A WebSocket. The client first sends an ExecStart as text, then ExecControl as text and binary messages \
@@ -158,13 +167,17 @@ fn success(endpoint: &EndpointInfo) -> Response {
 }
 
 fn bytes(description: &str) -> Response {
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/octet-stream", binary())
+        .build()
+}
+
+fn binary() -> utoipa::openapi::Content {
     let binary = ObjectBuilder::new()
         .schema_type(Type::String)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
-    ResponseBuilder::new()
-        .description(description)
-        .content("application/octet-stream", ContentBuilder::new().schema(Some(binary)).build())
-        .build()
+    ContentBuilder::new().schema(Some(binary)).build()
 }
 
 fn error() -> Response {
@@ -184,7 +197,9 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
     let mut schemas = Vec::new();
     for endpoint in ENDPOINTS {
         for content in [(endpoint.request)(), (endpoint.answer)()] {
-            if let Content::Json { schemas: collect, .. } = content {
+            if let Content::Json { schemas: collect, .. }
+            | Content::Lines { schemas: collect, .. } = content
+            {
                 collect(&mut schemas);
             }
         }

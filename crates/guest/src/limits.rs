@@ -54,8 +54,32 @@ pub const KEY_BYTES: usize = 16 * 1024;
 /// Length of a path.
 pub const PATH_BYTES: usize = 4096;
 
-/// Entries of one ListDirectory answer.
-pub const DIRECTORY_ENTRIES: u32 = 500;
+/// Data of one file stream that is under way and not taken by its reader.
+pub const WINDOW_BYTES: u64 = 256 * 1024;
+
+/// Short file calls that run at once, and wait for the file system.
+pub const FILE_CALLS: usize = 4;
+
+/// File streams, listings and searches that run at once.
+pub const FILE_STREAMS: usize = 12;
+
+/// Levels of directories that are gone into: each holds a descriptor.
+pub const WALK_LEVELS: usize = 64;
+
+/// Entries of one listing.
+pub const LISTED_ENTRIES: u32 = 10_000;
+
+/// Matches of one search.
+pub const GREP_MATCHES: u32 = 10_000;
+
+/// What is told of a line that matched.
+pub const GREP_LINE_BYTES: usize = 4096;
+
+/// All matches of one search.
+pub const GREP_BYTES: usize = 4 << 20;
+
+/// Directories that one watch sees into.
+pub const WATCHED_DIRECTORIES: usize = 4096;
 
 /// Randomness of one reseed.
 pub const SEED_BYTES: std::ops::RangeInclusive<usize> = 32..=512;

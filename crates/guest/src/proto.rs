@@ -11,6 +11,11 @@ use std::fmt;
 
 tonic::include_proto!("computer.agent.v1");
 
+/// Files beneath the workspace: `proto/files.proto`.
+pub mod files {
+    tonic::include_proto!("computer.files.v1");
+}
+
 impl fmt::Debug for ReseedRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("ReseedRequest").finish_non_exhaustive()

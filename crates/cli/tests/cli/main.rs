@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod copy;
 mod daemon;
 mod exec;
 mod machines;

@@ -1,4 +1,4 @@
-//! Reading the bytes of a snapshot's file.
+//! Reading bytes: a snapshot's file, a file or an archive of a guest.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::connection::{Answering, Driver, read_whole};
-use super::{Client, ClientError};
+use super::{Call, Client, ClientError};
 use crate::artifact::ArtifactId;
 use crate::endpoint::Endpoint;
 use crate::endpoint::table::ReadArtifact;
@@ -37,16 +37,17 @@ impl ByteRange {
     }
 }
 
-/// The bytes of a snapshot's file, as they come.
+/// Bytes, as they come.
 #[derive(Debug)]
-pub struct ArtifactStream {
+pub struct ByteStream {
     body: Incoming,
     length_bytes: Option<u64>,
+    call: &'static str,
     // Ends the connection when the stream is dropped.
     _driver: Driver,
 }
 
-impl ArtifactStream {
+impl ByteStream {
     /// How many bytes come in all, where the host says so.
     #[must_use]
     pub fn length_bytes(&self) -> Option<u64> {
@@ -58,7 +59,7 @@ impl ArtifactStream {
     /// # Errors
     /// When the connection breaks or nothing comes for a minute.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
-        let call = ReadArtifact::NAME;
+        let call = self.call;
         loop {
             let frame = tokio::time::timeout(SILENCE_DEADLINE, self.body.frame())
                 .await
@@ -87,14 +88,24 @@ impl Client {
         snapshot: &SnapshotId,
         artifact: ArtifactId,
         range: ByteRange,
-    ) -> Result<ArtifactStream, ClientError> {
-        let call = ReadArtifact::NAME;
-        let mut request = self.call(ReadArtifact, &(snapshot.clone(), artifact)).into_request()?;
+    ) -> Result<ByteStream, ClientError> {
+        let call = self.call(ReadArtifact, &(snapshot.clone(), artifact));
+        self.read_bytes(call, range).await
+    }
+
+    /// Reads the bytes that an endpoint answers.
+    pub(super) async fn read_bytes<E: Endpoint>(
+        &self,
+        call: Call<'_, E>,
+        range: ByteRange,
+    ) -> Result<ByteStream, ClientError> {
+        let mut request = call.into_request()?;
         let mut success = StatusCode::OK;
         if let Some(range) = range.header() {
             request.headers_mut().insert(header::RANGE, range);
             success = StatusCode::PARTIAL_CONTENT;
         }
+        let call = E::NAME;
         tokio::time::timeout(SILENCE_DEADLINE, async {
             let Answering { response, driver } = self.exchange(call, request).await?;
             let (parts, body) = response.into_parts();
@@ -103,7 +114,7 @@ impl Client {
                     .headers
                     .get(header::CONTENT_LENGTH)
                     .and_then(|length| length.to_str().ok()?.parse().ok());
-                return Ok(ArtifactStream { body, length_bytes, _driver: driver });
+                return Ok(ByteStream { body, length_bytes, call, _driver: driver });
             }
             if parts.status.is_success() {
                 return Err(ClientError::Unexpected { call, status: parts.status, source: None });

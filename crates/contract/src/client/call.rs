@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use serde::Serialize;
 use url::form_urlencoded;
 
-use super::connection::{Answering, read_whole};
+use super::connection::{Answering, RequestBody, read_whole};
 use super::{Client, ClientError, USUAL};
 use crate::endpoint::Endpoint;
 use crate::endpoint::body::Whole;
@@ -124,7 +124,7 @@ impl<E: Endpoint> Call<'_, E> {
     }
 
     /// The request as HTTP.
-    pub(super) fn into_request(self) -> Result<Request<Full<Bytes>>, ClientError> {
+    pub(super) fn into_request(self) -> Result<Request<RequestBody>, ClientError> {
         let call = E::NAME;
         let body = self.body.map_err(|source| ClientError::Encode { call, source })?;
         let mut request = Request::builder()
@@ -138,7 +138,7 @@ impl<E: Endpoint> Call<'_, E> {
             request = request.header(IdempotencyKey::HEADER, key.as_str());
         }
         request
-            .body(Full::new(Bytes::from(body)))
+            .body(Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync())
             .map_err(|source| ClientError::Request { call, source })
     }
 }

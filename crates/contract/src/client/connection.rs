@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -33,6 +34,9 @@ impl Drop for Driver {
     }
 }
 
+/// The body of a request: whole, or as it comes.
+pub(super) type RequestBody = UnsyncBoxBody<Bytes, std::io::Error>;
+
 /// An answer whose body is still to come, with the connection that it comes over.
 pub(super) struct Answering {
     pub(super) response: Response<Incoming>,
@@ -44,7 +48,7 @@ impl Client {
     pub(super) async fn exchange(
         &self,
         call: &'static str,
-        mut request: Request<Full<Bytes>>,
+        mut request: Request<RequestBody>,
     ) -> Result<Answering, ClientError> {
         if let Some(authorization) = &self.authorization {
             request.headers_mut().insert(http::header::AUTHORIZATION, authorization.clone());
@@ -60,7 +64,7 @@ impl Client {
     async fn open(
         &self,
         call: &'static str,
-    ) -> Result<(SendRequest<Full<Bytes>>, Driver), ClientError> {
+    ) -> Result<(SendRequest<RequestBody>, Driver), ClientError> {
         let stream = tokio::time::timeout(CONNECT_DEADLINE, connect(&self.address))
             .await
             .map_err(|_elapsed| ClientError::Deadline { call, after: CONNECT_DEADLINE })?

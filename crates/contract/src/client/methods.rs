@@ -6,10 +6,11 @@ use super::{Client, ClientError};
 use crate::endpoint::table::{
     CreateMachine, CreatePublishedPort, CreateSnapshot, DeleteMachine, DeletePublishedPort,
     DeleteSnapshot, Exec, Health, ListMachineSnapshots, ListMachines, ListOperations,
-    ListPublishedPorts, ListSnapshots, RestoreSnapshot, ShowMachine, ShowOperation, ShowSnapshot,
+    ListPublishedPorts, ListSnapshots, OperateOnFiles, RestoreSnapshot, ShowMachine, ShowOperation, ShowSnapshot,
     StartMachine, StopMachine, UploadSnapshot,
 };
 use crate::exec::{DEFAULT_TIMEOUT_MS, ExecRequest, ExecResponse};
+use crate::file::{FileOperationRequest, FileOperationResponse};
 use crate::id::{MachineId, OperationId, PublishedPortId, SnapshotId};
 use crate::machine::{CreateMachineRequest, Machine};
 use crate::operation::{IdempotencyKey, Operation, OperationsQuery, WaitQuery};
@@ -80,6 +81,15 @@ impl Client {
         let timeout = Duration::from_millis(request.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS));
         let call = self.call(Exec, machine).body(request).deadline(timeout + QUICK);
         Ok(call.send().await?.value)
+    }
+
+    /// Reads or changes files of a guest.
+    pub async fn operate_on_files(
+        &self,
+        machine: &MachineId,
+        request: &FileOperationRequest,
+    ) -> Result<FileOperationResponse, ClientError> {
+        Ok(self.call(OperateOnFiles, machine).body(request).send().await?.value)
     }
 
     /// Takes a snapshot of a machine.

@@ -20,6 +20,7 @@ mod call;
 mod connection;
 mod error;
 mod exec;
+mod file;
 mod methods;
 
 use std::fmt;
@@ -30,10 +31,11 @@ use http::header::InvalidHeaderValue;
 
 use crate::secret::Secret;
 
-pub use artifact::{ArtifactStream, ByteRange};
+pub use artifact::{ByteRange, ByteStream};
 pub use call::{Answer, Call};
 pub use error::{ClientError, Refusal};
 pub use exec::{ExecConnection, ExecReceived, ExecReceiver, ExecSender, KEEP_ALIVE};
+pub use file::{Changes, Content};
 pub use methods::{QUICK, TRANSFER, USUAL};
 
 /// A client for one host.

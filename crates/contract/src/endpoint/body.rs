@@ -30,6 +30,13 @@ pub enum Content {
     },
     /// Bytes, of which a range may be asked for.
     Bytes,
+    /// JSON of one type, one value a line, for as long as the connection lasts.
+    Lines {
+        /// The name of the type.
+        name: fn() -> Cow<'static, str>,
+        /// Collects the schemas of the type and of all within it.
+        schemas: fn(&mut Vec<(String, RefOr<Schema>)>),
+    },
     /// A WebSocket.
     WebSocket,
 }
@@ -39,6 +46,7 @@ impl fmt::Debug for Content {
         match self {
             Self::Nothing => formatter.write_str("Nothing"),
             Self::Json { name, .. } => write!(formatter, "Json({})", name()),
+            Self::Lines { name, .. } => write!(formatter, "Lines({})", name()),
             Self::Bytes => formatter.write_str("Bytes"),
             Self::WebSocket => formatter.write_str("WebSocket"),
         }
@@ -52,6 +60,10 @@ pub enum Nothing {}
 /// A body of JSON.
 #[derive(Debug)]
 pub struct Json<T>(PhantomData<T>);
+
+/// A body of JSON values, one a line.
+#[derive(Debug)]
+pub struct Lines<T>(PhantomData<T>);
 
 /// A body of bytes, of which a range may be asked for.
 #[derive(Debug)]
@@ -70,6 +82,12 @@ impl Body for Nothing {
 impl<T: ToSchema + Serialize + DeserializeOwned> Body for Json<T> {
     fn content() -> Content {
         Content::Json { name: T::name, schemas: collect::<T> }
+    }
+}
+
+impl<T: ToSchema + Serialize + DeserializeOwned> Body for Lines<T> {
+    fn content() -> Content {
+        Content::Lines { name: T::name, schemas: collect::<T> }
     }
 }
 

@@ -2,11 +2,12 @@
 
 use http::{Method, StatusCode};
 
-use super::body::{Bytes, Json, NoQuery, Nothing, WebSocket};
+use super::body::{Bytes, Json, Lines, NoQuery, Nothing, WebSocket};
 use super::{Endpoint, EndpointInfo, Tag};
 use crate::artifact::ArtifactId;
 use crate::exec::{ExecRequest, ExecResponse};
 use crate::file::{FileOperationRequest, FileOperationResponse};
+use crate::file_stream::{FileChangeEvent, FileQuery, FileWrittenAnswer, WriteFileQuery};
 use crate::health::HealthAnswer;
 use crate::id::{MachineId, MountId, OperationId, PublishedPortId, SnapshotId};
 use crate::machine::{CreateMachineRequest, MachineAnswer, MachinesAnswer, ResizeMachineRequest};
@@ -93,6 +94,21 @@ endpoints! {
     /// Reads or changes files of a guest.
     OperateOnFiles [Guests] POST "/machines/{machine_id}/files/ops" (MachineId) ? (NoQuery)
         (Json<FileOperationRequest>) => OK (Json<FileOperationResponse>);
+    /// Sends the bytes of a file of a guest, or a range of them.
+    ReadFile [Guests] GET "/machines/{machine_id}/files/content" (MachineId) ? (FileQuery)
+        (Nothing) => OK (Bytes);
+    /// Replaces a file of a guest by the bytes that are sent; it appears when all have come.
+    WriteFile [Guests] PUT "/machines/{machine_id}/files/content" (MachineId) ? (WriteFileQuery)
+        (Bytes) => OK (Json<FileWrittenAnswer>);
+    /// Sends a tar archive of what a directory of a guest holds, or of one file.
+    ReadArchive [Guests] GET "/machines/{machine_id}/files/archive" (MachineId) ? (FileQuery)
+        (Nothing) => OK (Bytes);
+    /// Unpacks the tar archive that is sent into a directory of a guest.
+    WriteArchive [Guests] PUT "/machines/{machine_id}/files/archive" (MachineId) ? (FileQuery)
+        (Bytes) => OK (Json<FileWrittenAnswer>);
+    /// Tells of changes beneath a directory of a guest as they happen.
+    WatchFiles [Guests] GET "/machines/{machine_id}/files/watch" (MachineId) ? (FileQuery)
+        (Nothing) => OK (Lines<FileChangeEvent>);
 
     /// Takes a snapshot of a machine.
     CreateSnapshot [Snapshots] POST "/machines/{machine_id}/snapshots" (MachineId) ? (NoQuery)

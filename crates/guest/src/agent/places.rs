@@ -25,9 +25,9 @@ impl Places {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// A path as the host gave it: relative ones are beneath the workspace.
-    pub(crate) fn resolve(&self, path: &str) -> PathBuf {
-        self.path(self.workspace.join(path))
+    /// The workspace, relative to the root.
+    pub(crate) fn workspace(&self) -> &Path {
+        self.workspace.strip_prefix("/").unwrap_or(&self.workspace)
     }
 }
 
@@ -36,11 +36,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relative_paths_are_beneath_the_workspace_and_all_beneath_the_root() {
+    fn everything_is_beneath_the_root() {
         let places = Places::new("/tmp/root".into(), "/home/node/workspace".into());
-        assert_eq!(places.resolve("a/b"), Path::new("/tmp/root/home/node/workspace/a/b"));
-        assert_eq!(places.resolve(""), Path::new("/tmp/root/home/node/workspace/"));
-        assert_eq!(places.resolve("/etc/x"), Path::new("/tmp/root/etc/x"));
+        assert_eq!(places.workspace(), Path::new("home/node/workspace"));
+        assert_eq!(places.path("/etc/x"), Path::new("/tmp/root/etc/x"));
         assert!(!places.is_real_root());
     }
 }

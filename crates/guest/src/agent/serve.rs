@@ -17,7 +17,7 @@ use super::services::{ControlService, FilesService, SessionsService};
 use crate::framing::Presence;
 use crate::limits;
 use crate::proto::control_server::ControlServer;
-use crate::proto::files_server::FilesServer;
+use crate::proto::files::files_server::FilesServer;
 use crate::proto::sessions_server::SessionsServer;
 
 /// Serves connections as they come; returns when no listener is left.
@@ -29,8 +29,8 @@ pub(super) async fn serve(
         .max_decoding_message_size(limits::MESSAGE_BYTES);
     let sessions = SessionsServer::new(SessionsService { machine: machine.clone() })
         .max_decoding_message_size(limits::MESSAGE_BYTES);
-    let files =
-        FilesServer::new(FilesService { machine }).max_decoding_message_size(limits::MESSAGE_BYTES);
+    let files = FilesServer::new(FilesService::new(machine))
+        .max_decoding_message_size(limits::MESSAGE_BYTES);
     Server::builder()
         .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
         .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)

@@ -19,14 +19,16 @@ use super::reaper::Reaper;
 use super::serve::{listen, serve};
 use super::shutdown::{Means, Order, Orders};
 use crate::framing::Presence;
+use crate::limits;
 use crate::proto::ShutdownMode;
 
 /// What processes have when the VMM asks init to end (Ctrl-Alt-Del) without saying.
 const SIGNAL_GRACE: Duration = Duration::from_secs(5);
 
-/// Threads for blocking work; each may hold a chunk of a file.
-const BLOCKING_THREADS: usize = 8;
-const BLOCKING_STACK_BYTES: usize = 256 * 1024;
+/// Threads for blocking work: some for the agent itself, and one for each file call, which may block for long.
+const BLOCKING_THREADS: usize = 8 + limits::FILE_CALLS + limits::FILE_STREAMS;
+/// Compiling a pattern goes as deep as the pattern is nested.
+const BLOCKING_STACK_BYTES: usize = 1 << 20;
 
 /// Why the agent could not run, or ended.
 #[derive(Debug, thiserror::Error)]

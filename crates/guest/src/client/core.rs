@@ -13,7 +13,7 @@ use super::error::ClientError;
 use super::target::Target;
 use crate::limits;
 use crate::proto::control_client::ControlClient;
-use crate::proto::files_client::FilesClient;
+use crate::proto::files::files_client::FilesClient;
 use crate::proto::sessions_client::SessionsClient;
 use crate::proto::{HandshakeRequest, HandshakeResponse};
 

@@ -1,94 +1,43 @@
-//! Files of a guest, streamed in both directions.
+//! Short calls about files of a guest, beneath its workspace: paths are relative to it.
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
 use tokio::time::timeout_at;
 use tonic::Streaming;
 
 use super::core::{Call, Client};
 use super::error::ClientError;
-use crate::limits;
-use crate::proto::read_event::Event;
-use crate::proto::write_request::Message;
-use crate::proto::{
-    FileStat, ListDirectoryRequest, ListDirectoryResponse, MakeDirectoryRequest, MoveRequest,
-    ReadEvent, ReadRequest, RemovePathRequest, StatRequest, WriteHeader, WriteRequest,
+use crate::proto::files::{
+    GrepRequest, GrepResponse, ListRequest, ListResponse, MakeDirectoryRequest, MoveRequest,
+    RemoveRequest, Stat, StatRequest, WatchEvent, WatchRequest,
 };
 
-/// A file to be written: header fields as in `proto/agent.proto`.
-pub type NewFile = WriteHeader;
-
-/// A file that is being read.
+/// Changes beneath a directory, as they happen.
 #[derive(Debug)]
-pub struct FileReader {
-    /// The file when it was opened.
-    pub stat: FileStat,
-    events: Streaming<ReadEvent>,
+pub struct Watch {
+    events: Streaming<WatchEvent>,
 }
 
-impl FileReader {
-    /// The next bytes, at most [`limits::MESSAGE_BYTES`]; `None` at the end.
+impl Watch {
+    /// The next change; `None` when none came within `patience`.
     ///
     /// # Errors
-    /// As for every call; a read is not resumed by itself.
-    pub async fn next_chunk(&mut self, deadline: Duration) -> Result<Option<Bytes>, ClientError> {
-        let call = Call::new("read file", deadline);
-        match next_event(&mut self.events, &call).await? {
-            None => Ok(None),
-            Some(Event::Data(data)) => Ok(Some(data)),
-            Some(Event::Stat(_)) => Err(nonsense(&call, "a second stat")),
+    /// When the channel breaks, or the agent ends the watch.
+    pub async fn next(&mut self, patience: Duration) -> Result<Option<WatchEvent>, ClientError> {
+        let operation = "watch files";
+        match tokio::time::timeout(patience, self.events.message()).await {
+            Err(_elapsed) => Ok(None),
+            Ok(Ok(Some(event))) => Ok(Some(event)),
+            Ok(Ok(None)) => {
+                Err(ClientError::Answer { operation, reason: "the watch ended by itself" })
+            }
+            Ok(Err(status)) => Err(ClientError::from_status(operation, status)),
         }
     }
 }
 
 impl Client {
-    /// Opens a regular file for reading `length` bytes from `offset` (0: to the end).
-    ///
-    /// # Errors
-    /// As for every call; `NotFound`, `InvalidArgument` for what is no file.
-    pub async fn read_file(
-        &self,
-        path: &str,
-        offset: u64,
-        length: u64,
-        deadline: Duration,
-    ) -> Result<FileReader, ClientError> {
-        let call = Call::new("read file", deadline);
-        let mut files = self.files(&call).await?;
-        let request = ReadRequest { path: path.to_owned(), offset, length };
-        let mut events = call.answer(files.read(request)).await?.into_inner();
-        match next_event(&mut events, &call).await? {
-            Some(Event::Stat(stat)) => Ok(FileReader { stat, events }),
-            Some(Event::Data(_)) | None => Err(nonsense(&call, "no stat")),
-        }
-    }
-
-    /// Writes a whole file: it appears under its name, complete, or not at all.
-    ///
-    /// # Errors
-    /// As for every call; `InvalidArgument` when the data is not as long as the header says.
-    pub async fn write_file<S>(
-        &self,
-        file: NewFile,
-        data: S,
-        deadline: Duration,
-    ) -> Result<FileStat, ClientError>
-    where
-        S: Stream<Item = Bytes> + Send + 'static,
-    {
-        let call = Call::new("write file", deadline);
-        let mut files = self.files(&call).await?;
-        let header = WriteRequest { message: Some(Message::Header(file)) };
-        let chunks = data
-            .flat_map(|data| stream::iter(pieces(data)))
-            .map(|data| WriteRequest { message: Some(Message::Data(data)) });
-        let response = call.answer(files.write(stream::iter([header]).chain(chunks))).await?;
-        response.into_inner().stat.ok_or_else(|| nonsense(&call, "no stat"))
-    }
-
-    /// What is at a path; `None` when nothing is.
+    /// What is at a path, links followed; `None` when nothing is.
     ///
     /// # Errors
     /// As for every call.
@@ -96,34 +45,41 @@ impl Client {
         &self,
         path: &str,
         deadline: Duration,
-    ) -> Result<Option<FileStat>, ClientError> {
+    ) -> Result<Option<Stat>, ClientError> {
         let call = Call::new("stat file", deadline);
         let mut files = self.files(&call).await?;
-        let request = StatRequest { path: path.to_owned(), follow_symlink: false };
+        let request = StatRequest { path: path.to_owned() };
         Ok(call.answer(files.stat(request)).await?.into_inner().stat)
     }
 
-    /// Up to 500 entries of a directory, in byte order, after the name given (empty: from the first).
+    /// The entries of a directory, in byte order of their paths.
     ///
     /// # Errors
     /// As for every call.
     pub async fn list_directory(
         &self,
-        path: &str,
-        after: &str,
+        request: ListRequest,
         deadline: Duration,
-    ) -> Result<ListDirectoryResponse, ClientError> {
+    ) -> Result<ListResponse, ClientError> {
         let call = Call::new("list directory", deadline);
+        let limit = request.limit as usize;
         let mut files = self.files(&call).await?;
-        let request =
-            ListDirectoryRequest { path: path.to_owned(), after: after.to_owned(), limit: 0 };
-        Ok(call.answer(files.list_directory(request)).await?.into_inner())
+        let mut pages = call.answer(files.list(request)).await?.into_inner();
+        let mut whole = ListResponse::default();
+        while let Some(page) = next(&mut pages, &call).await? {
+            whole.entries.extend(page.entries);
+            whole.truncated |= page.truncated;
+            if whole.entries.len() > limit {
+                return Err(nonsense(&call, "more entries than asked for"));
+            }
+        }
+        Ok(whole)
     }
 
-    /// Makes a directory; one that is there already is fine.
+    /// Makes a directory and those above it; one that is there already is fine.
     ///
     /// # Errors
-    /// As for every call.
+    /// As for every call; `AlreadyExists` when something else is there.
     pub async fn make_directory(
         &self,
         request: MakeDirectoryRequest,
@@ -134,18 +90,18 @@ impl Client {
         call.answer(files.make_directory(request)).await.map(drop)
     }
 
-    /// Removes a file, or a directory with all in it when `recursive`; false when there was none.
+    /// Removes a file, or a directory: with all in it when `recursive`.
     ///
     /// # Errors
-    /// As for every call.
+    /// As for every call; `NotFound`, and `FailedPrecondition` for a directory that holds something.
     pub async fn remove_path(
         &self,
-        request: RemovePathRequest,
+        request: RemoveRequest,
         deadline: Duration,
-    ) -> Result<bool, ClientError> {
+    ) -> Result<(), ClientError> {
         let call = Call::new("remove path", deadline);
         let mut files = self.files(&call).await?;
-        Ok(call.answer(files.remove_path(request)).await?.into_inner().existed)
+        call.answer(files.remove(request)).await.map(drop)
     }
 
     /// Renames within one file system, replacing a file that is there.
@@ -161,30 +117,56 @@ impl Client {
         let mut files = self.files(&call).await?;
         call.answer(files.r#move(request)).await.map(drop)
     }
-}
 
-/// Pieces that fit a message.
-fn pieces(mut data: Bytes) -> impl Iterator<Item = Bytes> {
-    std::iter::from_fn(move || {
-        let length = data.len().min(limits::CHUNK_BYTES);
-        (length > 0).then(|| data.split_to(length))
-    })
-}
-
-async fn next_event(
-    events: &mut Streaming<ReadEvent>,
-    call: &Call,
-) -> Result<Option<Event>, ClientError> {
-    match timeout_at(call.at(), events.message()).await {
-        Err(_elapsed) => Err(call.missed()),
-        Ok(Err(status)) => Err(ClientError::from_status(call.operation, status)),
-        Ok(Ok(None)) => Ok(None),
-        Ok(Ok(Some(message))) => {
-            message.event.map(Some).ok_or_else(|| nonsense(call, "an empty event"))
+    /// Searches a file, or all files beneath a directory. The agent stops a little before the deadline and answers what it has.
+    ///
+    /// # Errors
+    /// As for every call; `InvalidArgument` for a pattern that is none.
+    pub async fn grep(
+        &self,
+        request: GrepRequest,
+        deadline: Duration,
+    ) -> Result<GrepResponse, ClientError> {
+        let call = Call::new("search files", deadline);
+        let most = request.max_matches as usize;
+        let mut files = self.files(&call).await?;
+        let mut pages = call.answer(files.grep(request)).await?.into_inner();
+        let mut whole = GrepResponse::default();
+        while let Some(page) = next(&mut pages, &call).await? {
+            whole.matches.extend(page.matches);
+            whole.truncated |= page.truncated;
+            if whole.matches.len() > most {
+                return Err(nonsense(&call, "more matches than asked for"));
+            }
         }
+        Ok(whole)
+    }
+
+    /// Watches a directory and all beneath it.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn watch_files(&self, path: &str, deadline: Duration) -> Result<Watch, ClientError> {
+        let call = Call::new("watch files", deadline);
+        let mut files = self.files(&call).await?;
+        let request = WatchRequest { path: path.to_owned() };
+        let events = call.answer(files.watch(request)).await?.into_inner();
+        Ok(Watch { events })
     }
 }
 
-fn nonsense(call: &Call, reason: &'static str) -> ClientError {
+/// The next message of a stream, within the call's deadline.
+pub(super) async fn next<T>(
+    stream: &mut Streaming<T>,
+    call: &Call,
+) -> Result<Option<T>, ClientError> {
+    match timeout_at(call.at(), stream.message()).await {
+        Err(_elapsed) => Err(call.missed()),
+        Ok(Err(status)) => Err(ClientError::from_status(call.operation, status)),
+        Ok(Ok(message)) => Ok(message),
+    }
+}
+
+pub(super) fn nonsense(call: &Call, reason: &'static str) -> ClientError {
     ClientError::Answer { operation: call.operation, reason }
 }

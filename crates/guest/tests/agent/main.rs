@@ -2,6 +2,7 @@
 
 mod control;
 mod exec;
+mod file_streams;
 mod files;
 mod footprint;
 mod freeze;

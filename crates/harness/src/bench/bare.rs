@@ -178,9 +178,14 @@ impl Drop for BareHost {
 }
 
 impl Bare {
-    async fn ready(&self) -> Result<(), HarnessError> {
+    /// Its agent, which has one caller at a time.
+    pub(super) fn agent(&self) -> Client {
         let socket = self.dir.join("agent.sock").into_std_path_buf();
-        let agent = Client::new(Target::VirtioSerial { socket });
+        Client::new(Target::VirtioSerial { socket })
+    }
+
+    async fn ready(&self) -> Result<(), HarnessError> {
+        let agent = self.agent();
         agent.wait_ready(READY).await.map_err(failed)?;
         agent.disconnect().await;
         Ok(())

@@ -6,6 +6,7 @@
 mod bare;
 mod daemon;
 mod figure;
+mod files;
 mod pause;
 mod records;
 mod sample;
@@ -19,6 +20,7 @@ use crate::program::missing;
 pub use figure::Figure;
 
 use figure::Results;
+use files::Direction;
 use scene::Scene;
 
 /// What can be measured.
@@ -35,10 +37,12 @@ enum Benchmark {
     GetP99,
     UploadRatio,
     DownloadRatio,
+    FileIn,
+    FileOut,
 }
 
 impl Benchmark {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::CreateReady,
         Self::RestoreReady,
         Self::Pause256,
@@ -50,6 +54,8 @@ impl Benchmark {
         Self::GetP99,
         Self::UploadRatio,
         Self::DownloadRatio,
+        Self::FileIn,
+        Self::FileOut,
     ];
 
     fn name(self) -> &'static str {
@@ -65,6 +71,8 @@ impl Benchmark {
             Self::GetP99 => "get_p99_ms",
             Self::UploadRatio => "upload_ratio",
             Self::DownloadRatio => "download_ratio",
+            Self::FileIn => "file_in",
+            Self::FileOut => "file_out",
         }
     }
 
@@ -83,6 +91,8 @@ impl Benchmark {
             Self::GetP99 => records::get_p99(name, scene).await,
             Self::UploadRatio => transfer::upload(name, scene).await,
             Self::DownloadRatio => transfer::download(name, scene).await,
+            Self::FileIn => files::copy(name, scene, Direction::In).await,
+            Self::FileOut => files::copy(name, scene, Direction::Out).await,
         }
     }
 }
@@ -143,7 +153,7 @@ mod tests {
 
     #[test]
     fn benchmarks_are_chosen_by_name_and_all_without_any() {
-        assert_eq!(choose(&[]).unwrap().len(), 11);
+        assert_eq!(choose(&[]).unwrap().len(), 13);
         let some = choose(&words(&["--only", "get_p99_ms,pause_256"])).unwrap();
         assert_eq!(some, [Benchmark::GetP99, Benchmark::Pause256]);
         choose(&words(&["--only", "speed"])).unwrap_err();

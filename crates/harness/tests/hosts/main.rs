@@ -4,6 +4,7 @@
 
 mod deaths;
 mod exec;
+mod files;
 mod hostile;
 mod life;
 mod snapshots;

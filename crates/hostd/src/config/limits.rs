@@ -48,6 +48,9 @@ pub struct Limits {
     pub exec_output_bytes: usize,
     /// How many `exec` requests and streams run at once; one more is told to come later.
     pub execs: usize,
+    /// The longest content that one file operation reads or patches, in bytes; what is longer goes in ranges or as a stream. In an
+    /// answer it takes up to six times as much.
+    pub file_bytes: usize,
     /// How many operations a listing answers; the newest.
     pub listed_operations: usize,
 }
@@ -59,6 +62,7 @@ impl Default for Limits {
             connections: 512,
             exec_output_bytes: 4 << 20,
             execs: 256,
+            file_bytes: 8 << 20,
             listed_operations: 200,
         }
     }

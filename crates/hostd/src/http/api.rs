@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::error::Failure;
 use super::exec::{Agents, Progress};
+use super::files::Turns;
 use super::moment::Room;
 use crate::config::Limits;
 
@@ -31,6 +32,7 @@ pub struct Api {
     pub planned: Arc<Notify>,
     pub(super) execs: Arc<Semaphore>,
     pub(super) progress: Arc<Progress>,
+    pub(super) file_turns: Turns,
 }
 
 impl Api {
@@ -44,7 +46,17 @@ impl Api {
         planned: Arc<Notify>,
     ) -> Self {
         let execs = Arc::new(Semaphore::new(limits.execs));
-        Self { runner, mint, room, agents, limits, planned, execs, progress: Arc::default() }
+        Self {
+            runner,
+            mint,
+            room,
+            agents,
+            limits,
+            planned,
+            execs,
+            progress: Arc::default(),
+            file_turns: Turns::default(),
+        }
     }
 
     pub(super) fn host(&self) -> &Host {

@@ -13,7 +13,7 @@ use super::api::Api;
 use super::auth::{Token, require};
 use super::error::Failure;
 use super::{
-    bytes, exec, host, machines, operations, published_ports, snapshots, storage, transfer,
+    bytes, exec, files, host, machines, operations, published_ports, snapshots, storage, transfer,
 };
 
 /// The router under construction, and the names of what it serves.
@@ -48,6 +48,12 @@ fn table() -> Table {
         .serve(endpoint::StopMachine, machines::stop)
         .serve(endpoint::Exec, exec::exec)
         .serve(endpoint::ExecStream, exec::exec_stream)
+        .serve(endpoint::OperateOnFiles, files::operate)
+        .serve(endpoint::ReadFile, files::read_content)
+        .serve(endpoint::WriteFile, files::write_content)
+        .serve(endpoint::ReadArchive, files::read_archive)
+        .serve(endpoint::WriteArchive, files::write_archive)
+        .serve(endpoint::WatchFiles, files::watch)
         .serve(endpoint::CreateSnapshot, snapshots::create)
         .serve(endpoint::ListMachineSnapshots, snapshots::list_of_machine)
         .serve(endpoint::ListSnapshots, snapshots::list)
@@ -94,10 +100,9 @@ mod tests {
     use super::*;
 
     /// What the contract has and this daemon does not serve yet.
-    const LATER: [&str; 6] = [
+    const LATER: [&str; 5] = [
         "ResizeMachine",
         "OpenExecRelay",
-        "OperateOnFiles",
         "ListMounts",
         "CreateMount",
         "DeleteMount",

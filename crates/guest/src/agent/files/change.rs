@@ -1,156 +1,77 @@
-//! Looks at directories, makes, moves and removes.
+//! Makes, moves and removes.
 
-use std::fs::{self, Metadata, Permissions};
-use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 
-use super::error::{FileError, resolve};
-use super::upload::{owner, parent};
-use crate::agent::atomic_file::Owner;
-use crate::agent::places::Places;
-use crate::limits;
-use crate::proto::{
-    DirectoryEntry, FileKind, FileStat, ListDirectoryRequest, ListDirectoryResponse,
-    MakeDirectoryRequest, MoveRequest, RemovePathRequest, StatRequest,
-};
+use rustix::fs::{AtFlags, FileType, OFlags};
+use rustix::io::Errno;
+
+use super::error::FileError;
+use super::walk::{Manner, Walk};
+use super::workspace::{Place, Workspace};
+use crate::proto::files::MakeDirectoryRequest;
 
 const DEFAULT_MODE: u32 = 0o755;
 
-pub(super) fn to_stat(meta: &Metadata) -> FileStat {
-    let kind = if meta.is_file() {
-        FileKind::File
-    } else if meta.is_dir() {
-        FileKind::Directory
-    } else if meta.is_symlink() {
-        FileKind::Symlink
-    } else {
-        FileKind::Other
-    };
-    FileStat {
-        kind: kind.into(),
-        size_bytes: meta.len(),
-        mode: meta.mode() & 0o7777,
-        uid: meta.uid(),
-        gid: meta.gid(),
-        modified_unix_ns: meta
-            .mtime()
-            .saturating_mul(1_000_000_000)
-            .saturating_add(meta.mtime_nsec()),
-    }
-}
-
-/// `None` when nothing is there.
-pub(crate) fn stat(places: &Places, request: &StatRequest) -> Result<Option<FileStat>, FileError> {
-    let path = resolve(places, &request.path)?;
-    let meta =
-        if request.follow_symlink { fs::metadata(&path) } else { fs::symlink_metadata(&path) };
-    match meta {
-        Ok(meta) => Ok(Some(to_stat(&meta))),
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(FileError::io("stat", &path)(error)),
-    }
-}
-
-/// The next entries in byte order of their names. Keeps no more than it answers, however large the directory is.
-pub(crate) fn list(
-    places: &Places,
-    request: &ListDirectoryRequest,
-) -> Result<ListDirectoryResponse, FileError> {
-    let path = resolve(places, &request.path)?;
-    let limit = match request.limit {
-        0 => limits::DIRECTORY_ENTRIES,
-        limit => limit.min(limits::DIRECTORY_ENTRIES),
-    };
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut names = std::collections::BTreeSet::new();
-    let mut more = false;
-    for entry in fs::read_dir(&path).map_err(FileError::io("list", &path))? {
-        let entry = entry.map_err(FileError::io("list", &path))?;
-        // The wire has text; a name that is none cannot be asked for either.
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.as_str() <= request.after.as_str() && !request.after.is_empty() {
-            continue;
-        }
-        names.insert(name);
-        if names.len() > limit {
-            names.pop_last();
-            more = true;
-        }
-    }
-    let entries = names
-        .into_iter()
-        .filter_map(|name| {
-            // It may have gone since.
-            let stat = to_stat(&fs::symlink_metadata(path.join(&name)).ok()?);
-            Some(DirectoryEntry { name, stat: Some(stat) })
-        })
-        .collect();
-    Ok(ListDirectoryResponse { entries, more })
-}
-
+/// Makes a directory and those above it. One that is there stays as it is.
 pub(crate) fn make_directory(
-    places: &Places,
+    workspace: &Workspace,
     request: &MakeDirectoryRequest,
 ) -> Result<(), FileError> {
-    let path = resolve(places, &request.path)?;
-    let owner = owner(places, &request.user)?;
-    if request.make_parents {
-        make_parents(&path, owner)?;
-    }
-    let mode = if request.mode == 0 { DEFAULT_MODE } else { request.mode };
-    make_one(&path, mode, owner)
-}
-
-/// Makes the directories above a path that are missing.
-pub(super) fn make_parents(path: &Path, owner: Option<Owner>) -> Result<(), FileError> {
-    let missing: Vec<&Path> =
-        path.ancestors().skip(1).take_while(|above| !above.exists()).collect();
-    missing.into_iter().rev().try_for_each(|directory| make_one(directory, DEFAULT_MODE, owner))
-}
-
-fn make_one(path: &Path, mode: u32, owner: Option<Owner>) -> Result<(), FileError> {
-    match fs::create_dir(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
-            return Ok(());
+    let path = Path::new(&request.path);
+    match workspace.descend(path, OFlags::PATH) {
+        Ok(there) => {
+            let stat = rustix::fs::fstat(&there).map_err(FileError::io("stat", path))?;
+            return match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => Ok(()),
+                _ => Err(FileError::io("make directory", path)(Errno::EXIST)),
+            };
         }
-        Err(error) => return Err(FileError::io("make directory", path)(error)),
+        Err(error) if error.is_absent() => {}
+        Err(error) => return Err(error),
     }
-    fs::set_permissions(path, Permissions::from_mode(mode & 0o7777))
-        .map_err(FileError::io("set the mode of", path))?;
-    match owner {
-        Some((uid, gid)) => {
-            chown(path, Some(uid), Some(gid)).map_err(FileError::io("set the owner of", path))
-        }
-        None => Ok(()),
-    }
+    workspace.make_directories(path.parent().unwrap_or(Path::new("")))?;
+    workspace.make_one(path, request.mode.unwrap_or(DEFAULT_MODE))
 }
 
-/// False when there was nothing.
-pub(crate) fn remove(places: &Places, request: &RemovePathRequest) -> Result<bool, FileError> {
-    let path = resolve(places, &request.path)?;
-    if parent(&path) == path {
-        return Err(FileError::Invalid("the root cannot be removed"));
-    }
-    let outcome = match fs::symlink_metadata(&path) {
-        Ok(meta) if meta.is_dir() && request.recursive => fs::remove_dir_all(&path),
-        Ok(meta) if meta.is_dir() => fs::remove_dir(&path),
-        Ok(_) => fs::remove_file(&path),
-        Err(error) => Err(error),
+/// Renames, replacing a file that is there; directories above the new place are made.
+pub(crate) fn rename(workspace: &Workspace, from: &Path, to: &Path) -> Result<(), FileError> {
+    let source = workspace.place(from)?;
+    // What is not there makes no directories.
+    stat_of(&source, from)?;
+    let target = workspace.place_with_parents(to)?;
+    rustix::fs::renameat(&source.parent, source.name, &target.parent, target.name)
+        .map_err(FileError::io("move", from))
+}
+
+/// Removes a file or link, or a directory: an empty one, or whatever it holds when `is_recursive`.
+pub(crate) fn remove(
+    workspace: &Workspace,
+    path: &Path,
+    is_recursive: bool,
+) -> Result<(), FileError> {
+    let place = workspace.place(path)?;
+    let mode = FileType::from_raw_mode(stat_of(&place, path)?.st_mode);
+    let flags = match mode {
+        FileType::Directory => AtFlags::REMOVEDIR,
+        _ => AtFlags::empty(),
     };
-    match outcome {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(FileError::io("remove", &path)(error)),
+    if mode == FileType::Directory && is_recursive {
+        empty(workspace, path)?;
     }
+    rustix::fs::unlinkat(&place.parent, place.name, flags).map_err(FileError::io("remove", path))
 }
 
-pub(crate) fn rename(places: &Places, request: &MoveRequest) -> Result<(), FileError> {
-    let (from, to) = (resolve(places, &request.from)?, resolve(places, &request.to)?);
-    fs::rename(&from, &to).map_err(FileError::io("move", &from))
+fn empty(workspace: &Workspace, path: &Path) -> Result<(), FileError> {
+    let mut walk = Walk::begin(workspace, path, Manner::Removing)?;
+    while let Some(found) = walk.next()? {
+        if !found.is_directory() {
+            walk.unlink(&found)?;
+        }
+    }
+    Ok(())
+}
+
+fn stat_of(place: &Place<'_>, path: &Path) -> Result<rustix::fs::Stat, FileError> {
+    rustix::fs::statat(&place.parent, place.name, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(FileError::io("stat", path))
 }

@@ -1,80 +1,81 @@
-//! Reads a file as a stream.
+//! What a stream to the host carries: a file, a part of one, or an archive.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
+use rustix::fs::{FileType, OFlags};
 
-use super::change::to_stat;
-use super::error::{FileError, resolve};
-use crate::agent::places::Places;
-use crate::limits;
-use crate::proto::read_event::Event;
-use crate::proto::{FileStat, ReadEvent, ReadRequest};
+use super::error::FileError;
+use super::look::to_stat;
+use super::outgoing::Outgoing;
+use super::tar_out;
+use super::workspace::Workspace;
+use crate::proto::files::{Form, ReadOpen, Stat};
 
-/// Chunks made but not taken by HTTP/2 yet.
-const PENDING_CHUNKS: usize = 2;
-
-/// A file at the offset that was asked for.
+/// What was asked for, opened.
 #[derive(Debug)]
-pub(crate) struct Opened {
-    file: io::Take<File>,
-    stat: FileStat,
+pub(crate) struct Source {
+    workspace: Workspace,
+    path: PathBuf,
+    stat: Stat,
+    content: Content,
 }
 
-/// Opens a regular file; anything else (a pipe, a device) could block for ever.
-pub(crate) fn open(places: &Places, request: &ReadRequest) -> Result<Opened, FileError> {
-    let path = resolve(places, &request.path)?;
-    let mut file = File::options()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(&path)
-        .map_err(FileError::io("open", &path))?;
-    let meta = file.metadata().map_err(FileError::io("stat", &path))?;
-    if !meta.is_file() {
-        return Err(FileError::NotAFile(path));
-    }
-    file.seek(SeekFrom::Start(request.offset)).map_err(FileError::io("seek in", &path))?;
-    let length = if request.length == 0 { u64::MAX } else { request.length };
-    Ok(Opened { file: file.take(length), stat: to_stat(&meta) })
+#[derive(Debug)]
+enum Content {
+    File { file: File, length: u64 },
+    Archive { of: Option<File> },
 }
 
-/// The stat, then the data. Ends early when the host goes away.
-pub(crate) fn stream(opened: Opened) -> ReceiverStream<Result<ReadEvent, Status>> {
-    let (sender, events) = mpsc::channel(PENDING_CHUNKS);
-    tokio::task::spawn_blocking(move || {
-        let Opened { mut file, stat } = opened;
-        let mut next = Ok(Some(Event::Stat(stat)));
-        loop {
-            let (message, is_last) = match next {
-                Ok(Some(event)) => (Ok(ReadEvent { event: Some(event) }), false),
-                Ok(None) => return,
-                Err(error) => (Err(Status::internal(format!("read: {error}"))), true),
-            };
-            if sender.blocking_send(message).is_err() || is_last {
-                return;
+impl Source {
+    /// Opens it. A regular file, or for an archive a directory too; anything else (a pipe, a device) could block for ever.
+    pub(crate) fn open(workspace: Workspace, open: &ReadOpen) -> Result<Source, FileError> {
+        let path = PathBuf::from(&open.path);
+        let (mut file, stat) = open_regular(&workspace, &path)?;
+        let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let content = match (open.form(), is_directory) {
+            (Form::Tar, true) => Content::Archive { of: None },
+            (Form::Tar, false) => Content::Archive { of: Some(file) },
+            (Form::File | Form::Unspecified, true) => return Err(FileError::NotAFile(path)),
+            (Form::File | Form::Unspecified, false) => {
+                file.seek(SeekFrom::Start(open.offset)).map_err(FileError::io("seek in", &path))?;
+                let length = if open.length == 0 { u64::MAX } else { open.length };
+                Content::File { file, length }
             }
-            next = read_chunk(&mut file).map(|chunk| chunk.map(Event::Data));
+        };
+        let stat = to_stat(&stat);
+        Ok(Source { workspace, path, stat, content })
+    }
+
+    /// Sends all of it.
+    pub(crate) fn send(self, mut outgoing: Outgoing) -> Result<(), FileError> {
+        let error = || FileError::io("read", &self.path);
+        outgoing.stat(self.stat).map_err(error())?;
+        match self.content {
+            Content::File { file, length } => {
+                outgoing.send_all(file.take(length)).map_err(error())?;
+            }
+            Content::Archive { of: None } => {
+                tar_out::directory(&self.workspace, &self.path, &mut outgoing)?;
+            }
+            Content::Archive { of: Some(file) } => {
+                tar_out::file(file, &self.path, &mut outgoing)?;
+            }
         }
-    });
-    ReceiverStream::new(events)
+        outgoing.end().map_err(error())
+    }
 }
 
-fn read_chunk(file: &mut impl io::Read) -> io::Result<Option<Bytes>> {
-    let mut chunk = vec![0; limits::CHUNK_BYTES];
-    let mut filled = 0;
-    while filled < chunk.len() {
-        match file.read(&mut chunk[filled..]) {
-            Ok(0) => break,
-            Ok(length) => filled += length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+/// Opens a regular file or a directory.
+pub(super) fn open_regular(
+    workspace: &Workspace,
+    path: &Path,
+) -> Result<(File, rustix::fs::Stat), FileError> {
+    let file = workspace.descend(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+    let stat = rustix::fs::fstat(&file).map_err(FileError::io("stat", path))?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile | FileType::Directory => Ok((File::from(file), stat)),
+        _ => Err(FileError::NotAFile(path.to_owned())),
     }
-    chunk.truncate(filled);
-    Ok((filled > 0).then(|| chunk.into()))
 }

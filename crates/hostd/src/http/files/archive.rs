@@ -1,0 +1,53 @@
+//! Tar archives, in either direction.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::IntoResponse;
+use contract::file_stream::{FileQuery, FileWrittenAnswer};
+use contract::{FilePath, MachineId};
+use guest::proto::files::{Form, ReadOpen, WriteOpen};
+
+use super::failure::failed;
+use super::look::to_stat;
+use super::operate::CALL;
+use super::stream;
+use crate::http::answer::{Answered, json, of_operation};
+use crate::http::api::Api;
+use crate::http::decode::{Asked, At};
+
+/// The media type of tar.
+const TAR: HeaderValue = HeaderValue::from_static("application/x-tar");
+
+/// What a directory holds, under its names in it; or one file. An error on the way breaks the connection: an archive that ends is whole.
+pub(in crate::http) async fn read(
+    State(api): State<Api>,
+    At(id): At<MachineId>,
+    Asked(query): Asked<FileQuery>,
+) -> Answered {
+    let path: FilePath = query.path.parse()?;
+    let reached = api.reach_files(&id).await?;
+    let form = Form::Tar.into();
+    let open = ReadOpen { path: path.to_string(), form, ..ReadOpen::default() };
+    let reader = reached.client.read_file(open, CALL).await.map_err(failed)?;
+    let mut response = stream::body(reader, None, reached.turn).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, TAR);
+    Ok(response)
+}
+
+/// Each entry appears whole; what came before one that fails stays.
+pub(in crate::http) async fn write(
+    State(api): State<Api>,
+    At(id): At<MachineId>,
+    Asked(query): Asked<FileQuery>,
+    request: Request,
+) -> Answered {
+    let path: FilePath = query.path.parse()?;
+    let reached = api.reach_files(&id).await?;
+    let form = Form::Tar.into();
+    let open = WriteOpen { path: path.to_string(), form, ..WriteOpen::default() };
+    let writer = reached.client.write_file(open, CALL).await.map_err(failed)?;
+    let done = stream::take(request.into_body(), writer).await?;
+    let stat = to_stat(path.as_str(), &done.stat.unwrap_or_default());
+    let answer = FileWrittenAnswer { stat, entries: Some(done.entries) };
+    Ok(of_operation(&api.mint.operation_id(), json(StatusCode::OK, answer)))
+}
