@@ -53,6 +53,11 @@ pub async fn apply(step: &Step, operation: &OperationId, host: &Host) -> Result<
         Step::AwaitReady { machine, launch } => {
             ready::await_ready(host, machine, launch).await.map(Effect::changes)
         }
+        Step::AwaitAgent { launch, deadline_ms } => {
+            ready::await_agent(host, launch, Duration::from_millis(*deadline_ms)).await?;
+            Ok(none())
+        }
+        Step::ServeFiles { launch } => host.guest.serve_files(launch).await.map(|()| none()),
         Step::ShutDown { launch, protocol, deadline_ms } => {
             shut_down(host, launch, *protocol, Duration::from_millis(*deadline_ms)).await
         }

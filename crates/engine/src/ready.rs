@@ -58,6 +58,33 @@ pub async fn await_ready(
     }
 }
 
+/// Waits until the agent of a launch answers, for a guest that is given no identity.
+pub async fn await_agent(
+    host: &Host,
+    launch: &Launch,
+    deadline: Duration,
+) -> Result<(), PortError> {
+    let vmm = host.vmm(launch.vmm)?;
+    let began = host.clock.monotonic();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let left = deadline.saturating_sub(host.clock.monotonic().saturating_sub(began));
+        let error = match host.guest.handshake(&reach(launch), HANDSHAKE.min(left)).await {
+            Ok(_version) => return Ok(()),
+            Err(error) => error,
+        };
+        if left.is_zero() {
+            return Err(error);
+        }
+        if vmm.wait_ended(launch, pause.min(left)).await? {
+            let tail = vmm.console_tail(launch, CONSOLE_TAIL_BYTES).await;
+            let action = format!("boot {}: the VMM ended: {}", launch.machine, tail.trim_end());
+            return Err(PortError::plain(Fault::Internal, action));
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
 /// The machine and how long it still has, while this launch is starting.
 async fn starting(
     host: &Host,

@@ -30,6 +30,10 @@ pub enum Step {
     Launch { spec: Box<LaunchSpec> },
     /// Waits until a guest is ready, and gives it its identity on the way. Ends in `running` or `failed`.
     AwaitReady { machine: MachineId, launch: Launch },
+    /// Waits until the agent of a guest that is up for its files answers.
+    AwaitAgent { launch: Launch, deadline_ms: u64 },
+    /// Waits until nobody needs the files of this guest any more.
+    ServeFiles { launch: Launch },
     /// Asks the guest to power off and waits until it has, or the deadline has passed.
     ShutDown { launch: Launch, protocol: GuestProtocol, deadline_ms: u64 },
     /// Ends a run and removes its cgroup.
@@ -85,6 +89,8 @@ impl Step {
             Self::BuildSlot { .. } => "build_slot",
             Self::Launch { .. } => "launch",
             Self::AwaitReady { .. } => "await_ready",
+            Self::AwaitAgent { .. } => "await_agent",
+            Self::ServeFiles { .. } => "serve_files",
             Self::ShutDown { .. } => "shut_down",
             Self::EndRun { .. } => "end_run",
             Self::DestroySlot { .. } => "destroy_slot",

@@ -30,6 +30,8 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
         | Step::CloneFile { .. }
         | Step::GiveTo { .. }
         | Step::AwaitReady { .. }
+        | Step::AwaitAgent { .. }
+        | Step::ServeFiles { .. }
         | Step::ShutDown { .. }
         | Step::EndRun { .. }
         | Step::DestroySlot { .. }

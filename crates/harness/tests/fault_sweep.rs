@@ -102,6 +102,11 @@ fn promise_p6_p8_a_durable_restore_is_all_or_nothing_at_every_fault() {
 }
 
 #[test]
+fn promise_p2_p4_reaching_the_files_of_a_stopped_machine_leaves_it_stopped_at_every_fault() {
+    sweep(&Case::new([Intent::Create("box"), Intent::Stop("box")], Intent::OpenFiles("box")));
+}
+
+#[test]
 fn promise_p12_an_upload_resumes_after_every_fault() {
     let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved")];
     sweep(&Case::new(arranged, Intent::Upload("saved")));

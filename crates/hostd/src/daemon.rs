@@ -134,6 +134,7 @@ async fn start(
         Arc::new(SystemMint),
         Arc::new(HostRoom::new(config.root.clone())),
         Arc::clone(&wired.agents),
+        wired.file_uses.clone(),
         config.limits,
         Arc::clone(&planned),
     );

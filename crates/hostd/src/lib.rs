@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod farewell;
+pub mod file_uses;
 pub mod http;
 pub mod logging;
 pub mod maintenance;

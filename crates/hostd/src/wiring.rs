@@ -15,6 +15,7 @@ use engine::record::VmmKind;
 use crate::adapters::{ArtifactCache, HostChunks, HostFiles, HostGuest};
 use crate::clock::SystemClock;
 use crate::config::{self, BlockError, Config, DiskClone, parse_block};
+use crate::file_uses::FileUses;
 use crate::http::Agents;
 use crate::network::{LinuxNetwork, NetworkSettings, RelayLimits};
 use crate::root::Root;
@@ -37,6 +38,8 @@ pub struct Wired {
     pub network: Arc<LinuxNetwork>,
     /// The agents, for commands.
     pub agents: Arc<dyn Agents>,
+    /// The stopped machines whose files are reached.
+    pub file_uses: FileUses,
 }
 
 /// Why the host is not ready.
@@ -84,7 +87,8 @@ pub async fn wire(config: &Config, root: &Root) -> Result<Wired, WiringError> {
         config.artifact_cache_bytes,
         client.clone(),
     ));
-    let guest = Arc::new(HostGuest::new(firecracker));
+    let file_uses = FileUses::default();
+    let guest = Arc::new(HostGuest::new(firecracker, file_uses.clone()));
     let host = Host {
         journal: Arc::new(journal),
         vmms: all,
@@ -95,7 +99,7 @@ pub async fn wire(config: &Config, root: &Root) -> Result<Wired, WiringError> {
         clock,
         settings: Arc::new(settings(config, root, layout, chosen)?),
     };
-    Ok(Wired { host, network, agents: guest })
+    Ok(Wired { host, network, agents: guest, file_uses })
 }
 
 async fn blocking<T: Send + 'static>(

@@ -55,6 +55,12 @@ pub enum Change {
     MachineStopped { machine: MachineId, reason: Option<String> },
     /// The machine and the volumes that go with it are gone from the records.
     MachineRemoved { machine: MachineId },
+    /// A stopped machine's guest is up for its files. Its record stays as it is.
+    FilesOpened {
+        machine: MachineId,
+        /// What the guest takes meanwhile.
+        memory_mib: u64,
+    },
     /// A snapshot was published.
     SnapshotAdded { snapshot: Box<Snapshot> },
     /// The sum of a large artifact became known.
@@ -138,6 +144,7 @@ impl Change {
             | Self::MachineFailed { .. }
             | Self::MachineStopped { .. }
             | Self::MachineRemoved { .. }
+            | Self::FilesOpened { .. }
             | Self::SnapshotSummed { .. }
             | Self::SnapshotQuarantined { .. }
             | Self::SnapshotRemoved { .. }

@@ -236,9 +236,14 @@ impl Facts<'_> {
             }
             _ => None,
         });
+        let for_files = self.open.iter().filter_map(|plan| match &plan.commit {
+            Change::FilesOpened { memory_mib, .. } => Some(*memory_mib),
+            _ => None,
+        });
         running
             .chain(planned)
             .chain(aside)
+            .chain(for_files)
             .fold(0, |sum, mib| sum.saturating_add(mib.saturating_mul(1 << 20)))
     }
 

@@ -7,6 +7,7 @@ mod change;
 mod change_writes;
 pub mod compatibility;
 mod facts;
+pub mod files;
 pub mod machine;
 pub mod published_port;
 mod refusal;

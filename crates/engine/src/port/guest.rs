@@ -99,6 +99,10 @@ pub trait Guest: Send + Sync {
         deadline: Duration,
     ) -> Result<(), PortError>;
 
+    /// Lets the files of a guest that was booted for them be reached, and returns when nobody needs them any more: at once for a guest
+    /// that an earlier daemon booted.
+    async fn serve_files(&self, launch: &Launch) -> Result<(), PortError>;
+
     /// Forgets cached connections to a run that is over.
     async fn forget(&self, launch: &Launch);
 }

@@ -65,6 +65,8 @@ pub enum GuestMemory {
 pub enum Boot {
     /// From the kernel. The guest runs when `launch` returns.
     Cold,
+    /// From the kernel, for its files only: the agent serves, and starts nothing else (`computer.files` on the kernel's command line).
+    Files,
     /// From device state beside its memory. The guest is loaded and paused when `launch` returns.
     Restore {
         /// The device state file.
@@ -74,6 +76,16 @@ pub enum Boot {
         /// SHA-256 of the VMM's binary that wrote it, of which there may be several here.
         vmm_sha256: Sha256Hex,
     },
+}
+
+impl Boot {
+    /// Whether it boots, rather than going on from device state.
+    pub fn is_from_kernel(&self) -> bool {
+        match self {
+            Self::Cold | Self::Files => true,
+            Self::Restore { .. } => false,
+        }
+    }
 }
 
 /// Everything a launch needs, chosen by planning.

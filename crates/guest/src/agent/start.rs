@@ -82,7 +82,7 @@ async fn run_on(options: Options, role: Role) -> Result<(), AgentError> {
     let machine = machine(&options, role, &reaper, cgroups.clone(), &presence, orders);
 
     let (mut listeners, connections) = listen(&options, &presence);
-    if role == Role::Init {
+    if role == Role::Init && !init::is_for_files() {
         let guest = cgroups.as_ref().map(|cgroups| cgroups.guest.clone());
         listeners.spawn(start_guest(machine.clone(), guest));
     }

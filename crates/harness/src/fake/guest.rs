@@ -139,5 +139,11 @@ impl Guest for FakeGuest {
         .await
     }
 
+    async fn serve_files(&self, launch: &Launch) -> Result<(), PortError> {
+        // Nobody asks: it is over when it begins.
+        let _launch = launch;
+        self.life.effect("guest.serve_files", |_state| Ok(())).await
+    }
+
     async fn forget(&self, _launch: &Launch) {}
 }

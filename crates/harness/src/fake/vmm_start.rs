@@ -108,12 +108,12 @@ fn open_memory(state: &mut State, spec: &LaunchSpec) -> Result<Option<u64>, Port
             if spec.launch.vmm == VmmKind::Firecracker =>
         {
             match boot {
-                Boot::Cold => Ok(None),
+                Boot::Cold | Boot::Files => Ok(None),
                 // Mapped privately: what the guest writes reaches no file.
                 Boot::Restore { .. } => state.disk.file(path).map(|_| None),
             }
         }
-        (GuestMemory::Own { path }, Boot::Cold) => {
+        (GuestMemory::Own { path }, Boot::Cold | Boot::Files) => {
             let inode = Inode {
                 content: Content::Text("zeros".into()),
                 size_bytes: spec.shape.memory_mib << 20,

@@ -12,7 +12,8 @@ use contract::upload::{ArtifactUpload, UploadPart, UploadSnapshotRequest};
 use contract::{ErrorCode, MachineId, SnapshotId};
 use engine::layout::Layout;
 use engine::plan::{
-    Facts, FinishedPart, Plan, Refusal, machine, published_port, relay, restore, snapshot, upload,
+    Facts, FinishedPart, Plan, Refusal, files, machine, published_port, relay, restore, snapshot,
+    upload,
 };
 use engine::record::{Finding, Manifest, Snapshot};
 
@@ -50,6 +51,8 @@ pub enum Intent {
     Unpublish(&'static str, &'static str),
     /// Give a machine an exec relay.
     AddRelay(&'static str),
+    /// Reach the files of a stopped machine.
+    OpenFiles(&'static str),
     /// Reconcile after the VMM of a machine ended by itself.
     Retire(&'static str),
 }
@@ -119,6 +122,7 @@ impl Intent {
             Self::AddRelay(of) => {
                 relay::add(facts.machine(&machine_id(of))?, PortName::Exec, facts)
             }
+            Self::OpenFiles(name) => files::open(facts.machine(&machine_id(name))?, facts),
             Self::Retire(name) => {
                 Err(Refusal::new(ErrorCode::WrongState, format!("{name} is retired by reconcile")))
             }
@@ -137,7 +141,11 @@ impl Intent {
             Self::Delete(name) => Some(Self::Create(name)),
             Self::Publish(of, name) => Some(Self::Unpublish(of, name)),
             Self::Unpublish(of, name) => Some(Self::Publish(of, name)),
-            Self::DeleteSnapshot(_) | Self::Upload(_) | Self::Retire(_) | Self::AddRelay(_) => None,
+            Self::DeleteSnapshot(_)
+            | Self::Upload(_)
+            | Self::Retire(_)
+            | Self::AddRelay(_)
+            | Self::OpenFiles(_) => None,
         }
     }
 }

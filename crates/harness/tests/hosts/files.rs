@@ -8,7 +8,7 @@ use contract::file::{
 use contract::file_stream::{FileChange, FileQuery, WriteFileQuery};
 use contract::id::MachineId;
 use harness::error::HarnessError;
-use harness::machine::{Machine, small};
+use harness::machine::{Machine, running, small};
 
 use super::support::in_place;
 
@@ -26,6 +26,34 @@ fn files_of_a_guest_are_read_and_changed_in_every_way() {
         promise_p1_nothing_outside_of_the_workspace_is_reached(&files, &machine).await?;
         streams(&files, &machine).await?;
         a_watch_tells_what_happens_and_that_the_machine_is_gone(&files, &machine).await?;
+        host.finish().await
+    });
+}
+
+#[test]
+fn files_of_a_stopped_machine_are_read_and_written_and_it_stays_stopped() {
+    in_place(async |place| {
+        let host = place.host("a").await?;
+        let machine = host.launch(small("box", &place.image)?).await?;
+        let files = Files { client: host.client(), machine: machine.id.clone() };
+        files.operate(text("before")).await?;
+        files.client.stop_machine(&machine.id).await?;
+        // Four at once share one guest.
+        let reads = (0..4).map(|_| files.of(Name::ReadText, "d/text"));
+        for read in futures_util::future::join_all(reads).await {
+            assert_eq!(read?.content.as_deref(), Some("before"));
+        }
+        files.operate(text("written while it was stopped")).await?;
+        let none = files.of(Name::ReadText, "none").await.unwrap_err();
+        assert_eq!(none.code(), Some(ErrorCode::NotFound));
+        assert_eq!(machine.show().await?.phase, contract::machine::Phase::Stopped);
+        // A start takes that guest down first, and finds what it wrote.
+        files.client.start_machine(&machine.id, &running()).await?;
+        let seen = machine.exec("cat /home/node/workspace/d/text").await?;
+        assert_eq!(seen, "written while it was stopped");
+        files.client.stop_machine(&machine.id).await?;
+        files.of(Name::Stat, "d/text").await?;
+        files.client.delete_machine(&machine.id).await?;
         host.finish().await
     });
 }

@@ -20,6 +20,7 @@ use guest::proto::{
 use serde_json::{Value, json};
 use vmm::firecracker::{Firecracker, JailRoot, VSOCK_SOCKET};
 
+use crate::file_uses::FileUses;
 use crate::http::Agents;
 
 /// Bytes of randomness given to a guest's kernel, as much as its pool holds.
@@ -34,6 +35,7 @@ const VSOCK_PORT: u32 = 1024;
 pub struct HostGuest {
     clients: Mutex<HashMap<OperationId, Reached>>,
     firecracker: Option<Arc<Firecracker>>,
+    uses: FileUses,
 }
 
 /// A client, and what its target's path leads through.
@@ -45,9 +47,9 @@ struct Reached {
 }
 
 impl HostGuest {
-    /// The agents of a host that runs Firecracker, or does not.
-    pub fn new(firecracker: Option<Arc<Firecracker>>) -> Self {
-        Self { clients: Mutex::default(), firecracker }
+    /// The agents of a host that runs Firecracker, or does not; those of stopped machines for as long as `uses` says.
+    pub fn new(firecracker: Option<Arc<Firecracker>>, uses: FileUses) -> Self {
+        Self { clients: Mutex::default(), firecracker, uses }
     }
 
     fn of(&self, launch: &Launch) -> Client {
@@ -147,6 +149,11 @@ impl Guest for HostGuest {
             .shutdown(ShutdownMode::PowerOff, deadline / 2, deadline)
             .await
             .map_err(failed("power off", reach))
+    }
+
+    async fn serve_files(&self, launch: &Launch) -> Result<(), PortError> {
+        self.uses.serve(launch).await;
+        Ok(())
     }
 
     async fn forget(&self, launch: &Launch) {

@@ -14,6 +14,7 @@ use super::exec::{Agents, Progress};
 use super::files::Turns;
 use super::moment::Room;
 use crate::config::Limits;
+use crate::file_uses::FileUses;
 
 /// The engine and the few things beside it. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub struct Api {
     pub room: Arc<dyn Room>,
     /// Leads to the agents of guests.
     pub agents: Arc<dyn Agents>,
+    /// The stopped machines whose files are reached.
+    pub file_uses: FileUses,
     /// How much of anything is accepted.
     pub limits: Limits,
     /// Told after every plan that began.
@@ -42,6 +45,7 @@ impl Api {
         mint: Arc<dyn Mint>,
         room: Arc<dyn Room>,
         agents: Arc<dyn Agents>,
+        file_uses: FileUses,
         limits: Limits,
         planned: Arc<Notify>,
     ) -> Self {
@@ -51,6 +55,7 @@ impl Api {
             mint,
             room,
             agents,
+            file_uses,
             limits,
             planned,
             execs,

@@ -106,6 +106,11 @@ async fn read(body: axum::body::Body, limit: usize) -> Result<Bytes, Failure> {
 }
 
 impl Origin {
+    /// Of what the daemon does without being asked by name.
+    pub(super) fn unasked() -> Self {
+        Self { key: None, sha256: Sha256Hex::from_bytes(&[0; 32]) }
+    }
+
     fn of(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Self, Failure> {
         let mut sha256 = Sha256::new();
         for part in [method.as_str().as_bytes(), uri.path().as_bytes(), body] {

@@ -56,6 +56,7 @@ pub(super) async fn start(
     Bare(origin): Bare,
 ) -> Answered {
     let wanted = id.clone();
+    api.leave_files(&id).await;
     let plan = move |facts: &plan::Facts<'_>| {
         let machine = facts.machine(&wanted)?;
         match &machine.phase {
@@ -92,6 +93,7 @@ pub(super) async fn delete(
     At(id): At<MachineId>,
     Bare(origin): Bare,
 ) -> Answered {
+    api.leave_files(&id).await;
     let plan = move |facts: &plan::Facts<'_>| match facts.machine(&id) {
         Ok(machine) => Ok(plan::machine::delete(machine, facts).into()),
         Err(refusal) if refusal.code == ErrorCode::NotFound => Ok(Decision::Nothing),

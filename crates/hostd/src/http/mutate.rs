@@ -66,6 +66,20 @@ impl Api {
         }
     }
 
+    /// Begins what no caller asked for by name, on a task of its own.
+    pub(super) async fn start_unasked(
+        &self,
+        plan: impl FnOnce(&Facts<'_>) -> Result<Decision, Refusal> + Send + 'static,
+    ) -> Result<Ticket, Failure> {
+        match self.begin(Origin::unasked(), plan).await? {
+            Begun::Started(ticket, _hold) => Ok(ticket),
+            Begun::Nothing(operation) => {
+                let reason = "there is nothing to be done";
+                Err(Failure::new(ErrorCode::Internal, reason).of(&operation))
+            }
+        }
+    }
+
     /// The first answer to this key, if there is one. Handlers that ask others before they plan ask this before them.
     pub(super) async fn repeated(&self, origin: &Origin) -> Result<Option<Outcome>, Failure> {
         let Some(key) = &origin.key else { return Ok(None) };

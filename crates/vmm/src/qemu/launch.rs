@@ -60,7 +60,7 @@ async fn begin(run: &Run, spec: &LaunchSpec, qemu: &Qemu) -> Result<(), QemuErro
     let deadlines = &qemu.config.deadlines;
     let mut monitor = Monitor::connect(&run.monitor_socket(), deadlines.monitor).await?;
     match &spec.boot {
-        Boot::Cold => Ok(()),
+        Boot::Cold | Boot::Files => Ok(()),
         Boot::Restore { vmstate, .. } => device_state::load(&mut monitor, vmstate, deadlines).await,
     }
 }
@@ -97,7 +97,7 @@ fn make_ready(run: &Run, spec: &LaunchSpec) -> Result<Utf8PathBuf, QemuError> {
     };
     let failed =
         |source| QemuError::File { action: "make guest memory", path: path.clone(), source };
-    if spec.boot == Boot::Cold {
+    if spec.boot.is_from_kernel() {
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(failed(error));
@@ -160,6 +160,9 @@ fn jail_spec(
     })
 }
 
+/// By this the agent knows that it is to start nothing but itself.
+const FILES_ARGUMENT: &str = "computer.files";
+
 fn command_line(qemu: &Qemu, spec: &LaunchSpec) -> CommandLine {
     CommandLine {
         accelerator: qemu.accelerator,
@@ -170,12 +173,20 @@ fn command_line(qemu: &Qemu, spec: &LaunchSpec) -> CommandLine {
         has_tap: true,
         run_mark: run_mark(&spec.launch),
         start: match spec.boot {
-            Boot::Cold => Start::Kernel {
-                has_initrd: spec.initrd.is_some(),
-                arguments: kernel_arguments(qemu.facts.tsc_khz, &qemu.config.kernel_arguments),
-            },
+            Boot::Cold => kernel(qemu, spec, &qemu.config.kernel_arguments),
+            Boot::Files => {
+                let arguments = format!("{} {FILES_ARGUMENT}", qemu.config.kernel_arguments);
+                kernel(qemu, spec, &arguments)
+            }
             Boot::Restore { .. } => Start::Incoming,
         },
+    }
+}
+
+fn kernel(qemu: &Qemu, spec: &LaunchSpec, further: &str) -> Start {
+    Start::Kernel {
+        has_initrd: spec.initrd.is_some(),
+        arguments: kernel_arguments(qemu.facts.tsc_khz, further),
     }
 }
 
@@ -199,7 +210,7 @@ fn files(spec: &LaunchSpec, memory: Utf8PathBuf) -> Vec<BoundFile> {
         access,
     };
     let mut files = vec![file(&memory, MEMORY_NAME, Access::Write)];
-    if spec.boot == Boot::Cold {
+    if spec.boot.is_from_kernel() {
         files.push(file(&spec.kernel, KERNEL_NAME, Access::Read));
         files.extend(spec.initrd.iter().map(|initrd| file(initrd, INITRD_NAME, Access::Read)));
     }

@@ -38,6 +38,11 @@ pub(super) fn vsock_port(command_line: &str) -> Option<u32> {
     value(command_line, "computer.vsock")?.parse().ok()
 }
 
+/// The guest is up for its files only: `computer.files`.
+pub(super) fn is_for_files(command_line: &str) -> bool {
+    command_line.split_ascii_whitespace().any(|word| word == "computer.files")
+}
+
 /// The last value counts, as in the kernel.
 fn value<'a>(command_line: &'a str, key: &str) -> Option<&'a str> {
     command_line

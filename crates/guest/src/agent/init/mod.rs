@@ -36,6 +36,11 @@ pub(crate) fn prepare() {
     }
 }
 
+/// Whether the host wants this guest for its files only: then the agent starts nothing but itself.
+pub(crate) fn is_for_files() -> bool {
+    std::fs::read_to_string("/proc/cmdline").is_ok_and(|text| command_line::is_for_files(&text))
+}
+
 /// Gives the root file system all of its disk.
 pub(crate) async fn grow_root() {
     if let Err(error) = tokio::task::spawn_blocking(root::grow).await {

@@ -29,7 +29,7 @@ pub(in crate::http) async fn read(
     let form = Form::Tar.into();
     let open = ReadOpen { path: path.to_string(), form, ..ReadOpen::default() };
     let reader = reached.client.read_file(open, CALL).await.map_err(failed)?;
-    let mut response = stream::body(reader, None, reached.turn).into_response();
+    let mut response = stream::body(reader, None, reached.held).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, TAR);
     Ok(response)
 }

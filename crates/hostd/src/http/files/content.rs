@@ -13,7 +13,7 @@ use super::change::checked;
 use super::failure::failed;
 use super::look::to_stat;
 use super::operate::CALL;
-use super::reach::Turn;
+use super::reach::Held;
 use super::stream;
 use crate::http::answer::{Answered, json, of_operation};
 use crate::http::api::Api;
@@ -38,10 +38,10 @@ pub(in crate::http) async fn read(
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let size = found.size_bytes;
     let mut response = match range::parse(asked, size) {
-        Wanted::All => part(&reached.client, &path, 0, size, reached.turn).await?,
+        Wanted::All => part(&reached.client, &path, 0, size, reached.held).await?,
         Wanted::Part { first, last } => {
             let length = last - first + 1;
-            let mut response = part(&reached.client, &path, first, length, reached.turn).await?;
+            let mut response = part(&reached.client, &path, first, length, reached.held).await?;
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             set(&mut response, header::CONTENT_RANGE, &format!("bytes {first}-{last}/{size}"));
             response
@@ -63,7 +63,7 @@ async fn part(
     path: &FilePath,
     offset: u64,
     length: u64,
-    turn: Turn,
+    held: Held,
 ) -> Result<Response, Failure> {
     // No length is all of it, for the agent.
     let body = if length == 0 {
@@ -71,7 +71,7 @@ async fn part(
     } else {
         let open = ReadOpen { path: path.to_string(), form: Form::File.into(), offset, length };
         let reader = client.read_file(open, CALL).await.map_err(failed)?;
-        stream::body(reader, Some(length), turn)
+        stream::body(reader, Some(length), held)
     };
     let mut response = body.into_response();
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));

@@ -5,6 +5,7 @@
 //!  content, archive: bytes both ways                        > reach -> the agent's client, beneath the workspace
 //!  watch: a line for each change                           /
 //! ```
+//! A stopped machine is reached by booting its guest for its files only (`stopped`).
 
 mod archive;
 mod change;
@@ -14,6 +15,7 @@ mod look;
 mod operate;
 mod patch;
 mod reach;
+mod stopped;
 mod stream;
 mod version;
 mod watch;

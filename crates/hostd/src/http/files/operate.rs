@@ -43,7 +43,7 @@ pub(in crate::http) async fn operate(
     let response = timeout(OPERATION, run(&operating, request))
         .await
         .map_err(|_elapsed| Failure::new(ErrorCode::Deadline, "the guest took too long"))??;
-    drop(reached.turn);
+    drop(reached.held);
     let operation = api.mint.operation_id();
     Ok(of_operation(&operation, json(StatusCode::OK, response)))
 }

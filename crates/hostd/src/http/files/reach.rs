@@ -8,6 +8,7 @@ use contract::{ErrorCode, MachineId};
 use engine::phase::Phase;
 use guest::client::Client;
 
+use crate::file_uses::Use;
 use crate::http::api::Api;
 use crate::http::error::Failure;
 
@@ -57,11 +58,19 @@ impl Drop for Turn {
 pub(super) struct Reached {
     pub(super) client: Client,
     /// Held for as long as the request is under way.
-    pub(super) turn: Turn,
+    pub(super) held: Held,
+}
+
+/// What keeps a guest there for a request, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    _turn: Turn,
+    /// Of a guest that is up for its files only.
+    _use: Option<Use>,
 }
 
 impl Api {
-    /// The files of a machine that runs.
+    /// The files of a machine: through the guest that runs, or through one that is booted for them.
     pub(super) async fn reach_files(&self, id: &MachineId) -> Result<Reached, Failure> {
         let machine = self.machine(id).await?;
         match machine.guest_protocol {
@@ -72,11 +81,19 @@ impl Api {
             }
         }
         let turn = self.file_turns.take(id)?;
-        let Phase::Running { run } = &machine.phase else {
-            let reason = format!("machine {id} is {}", machine.phase.public().as_str());
-            return Err(Failure::new(ErrorCode::WrongState, reason));
+        let (launch, used) = match &machine.phase {
+            Phase::Running { run } => (run.launch.clone(), None),
+            Phase::Stopped { .. } => {
+                let used = self.enter_stopped(id).await?;
+                (used.launch.clone(), Some(used))
+            }
+            phase @ (Phase::Starting { .. } | Phase::Failed { .. }) => {
+                let reason = format!("machine {id} is {}", phase.public().as_str());
+                return Err(Failure::new(ErrorCode::WrongState, reason));
+            }
         };
-        Ok(Reached { client: self.agents.client(&run.launch), turn })
+        let held = Held { _turn: turn, _use: used };
+        Ok(Reached { client: self.agents.client(&launch), held })
     }
 }
 

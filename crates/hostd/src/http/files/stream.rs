@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::failure::failed;
-use super::reach::Turn;
+use super::reach::Held;
 use crate::http::error::Failure;
 
 /// How long either side may take for its next piece.
@@ -24,10 +24,10 @@ const PIECES: usize = 2;
 type Piece = io::Result<Bytes>;
 
 /// A body of what a guest sends. `length` bytes of it, where that is known: then fewer are an error, and more are left out.
-pub(super) fn body(reader: FileReader, length: Option<u64>, turn: Turn) -> Body {
+pub(super) fn body(reader: FileReader, length: Option<u64>, held: Held) -> Body {
     let (sender, pieces) = mpsc::channel::<Piece>(PIECES);
     tokio::spawn(async move {
-        let _turn = turn;
+        let _held = held;
         if let Err(error) = send_all(reader, length, &sender).await {
             // A caller that is gone, or takes nothing, is not told.
             drop(timeout(STALL, sender.send(Err(error))).await);

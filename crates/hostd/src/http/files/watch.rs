@@ -57,7 +57,7 @@ async fn tell(
     reached: Reached,
     sender: mpsc::Sender<FileChangeEvent>,
 ) {
-    let _turn = reached.turn;
+    let _held = reached.held;
     let mut next = FileChangeEvent { change: FileChange::Watching, path: top.to_string() };
     loop {
         let is_last = next.change == FileChange::Ended;

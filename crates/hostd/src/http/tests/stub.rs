@@ -199,6 +199,9 @@ impl Guest for Yes {
     async fn announce(&self, _: &Reach, _: &Login, _: Duration) -> Done {
         Ok(())
     }
+    async fn serve_files(&self, _: &Launch) -> Done {
+        Ok(())
+    }
     async fn forget(&self, _: &Launch) {}
 }
 
@@ -304,6 +307,7 @@ impl Stub {
             Arc::new(SystemMint),
             Arc::<Yes>::clone(&yes),
             Arc::<Yes>::clone(&yes),
+            crate::file_uses::FileUses::default(),
             limits,
             Arc::default(),
         );
