@@ -6,8 +6,8 @@ use super::{Client, ClientError};
 use crate::endpoint::table::{
     CreateMachine, CreatePublishedPort, CreateSnapshot, DeleteMachine, DeletePublishedPort,
     DeleteSnapshot, Exec, Health, ListMachineSnapshots, ListMachines, ListOperations,
-    ListPublishedPorts, ListSnapshots, OperateOnFiles, RestoreSnapshot, ShowMachine, ShowOperation, ShowSnapshot,
-    StartMachine, StopMachine, UploadSnapshot,
+    ListPublishedPorts, ListSnapshots, OperateOnFiles, RestoreSnapshot, ShowMachine, ShowOperation,
+    ShowSnapshot, StartMachine, StopMachine, UploadSnapshot,
 };
 use crate::exec::{DEFAULT_TIMEOUT_MS, ExecRequest, ExecResponse};
 use crate::file::{FileOperationRequest, FileOperationResponse};

@@ -79,6 +79,9 @@ pub enum Boot {
 }
 
 impl Boot {
+    /// What the kernel's command line has beside the usual for [`Boot::Files`].
+    pub const FILES_ARGUMENT: &str = "computer.files";
+
     /// Whether it boots, rather than going on from device state.
     pub fn is_from_kernel(&self) -> bool {
         match self {

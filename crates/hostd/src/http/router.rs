@@ -100,13 +100,8 @@ mod tests {
     use super::*;
 
     /// What the contract has and this daemon does not serve yet.
-    const LATER: [&str; 5] = [
-        "ResizeMachine",
-        "OpenExecRelay",
-        "ListMounts",
-        "CreateMount",
-        "DeleteMount",
-    ];
+    const LATER: [&str; 5] =
+        ["ResizeMachine", "OpenExecRelay", "ListMounts", "CreateMount", "DeleteMount"];
 
     #[test]
     fn every_endpoint_of_the_contract_is_served_or_named_as_later() {

@@ -65,22 +65,27 @@ pub(super) fn jailer_spec(
 fn arguments(boot: &Boot) -> Vec<String> {
     let mut arguments = vec!["--api-sock", API_SOCKET];
     arguments.extend(["--log-path", JailerSpec::LOG_PIPE, "--level", "Warning"]);
-    if *boot == Boot::Cold {
+    if boot.is_from_kernel() {
         arguments.extend(["--config-file", CONFIG]);
     }
     arguments.into_iter().map(str::to_owned).collect()
 }
 
 fn texts(firecracker: &Firecracker, spec: &LaunchSpec) -> Result<Vec<Text>, FirecrackerError> {
-    if spec.boot != Boot::Cold {
+    if !spec.boot.is_from_kernel() {
         return Ok(Vec::new());
     }
+    let usual = &firecracker.config.kernel_arguments;
+    let kernel_arguments = match spec.boot {
+        Boot::Files => format!("{usual} {}", Boot::FILES_ARGUMENT),
+        Boot::Cold | Boot::Restore { .. } => usual.clone(),
+    };
     let config = BootConfig {
         vcpus: spec.shape.vcpus,
         memory_mib: spec.shape.memory_mib,
         disks: spec.disks.len(),
         has_initrd: spec.initrd.is_some(),
-        kernel_arguments: &firecracker.config.kernel_arguments,
+        kernel_arguments: &kernel_arguments,
         devices: &firecracker.config.devices,
     };
     let text = config.to_json().map_err(|error| FirecrackerError::File {
@@ -99,7 +104,7 @@ fn files(spec: &LaunchSpec) -> Vec<BoundFile> {
     };
     let mut files = Vec::new();
     match &spec.boot {
-        Boot::Cold => {
+        Boot::Cold | Boot::Files => {
             files.push(file(&spec.kernel, KERNEL, Access::Read));
             files.extend(spec.initrd.iter().map(|initrd| file(initrd, INITRD, Access::Read)));
         }

@@ -59,7 +59,7 @@ fn installed<'a>(
     boot: &Boot,
 ) -> Result<&'a Installed, FirecrackerError> {
     match boot {
-        Boot::Cold => Ok(firecracker.installation.default()),
+        Boot::Cold | Boot::Files => Ok(firecracker.installation.default()),
         Boot::Restore { vmm_sha256, .. } => {
             firecracker.installation.by_sha256(vmm_sha256).ok_or_else(|| {
                 FirecrackerError::OtherVersion { sha256: vmm_sha256.as_str().to_owned() }
@@ -78,12 +78,12 @@ async fn begin(
     let deadlines = &firecracker.config.deadlines;
     let process = LiveProcess::open(handle)?.ok_or(FirecrackerError::Gone)?;
     let root = run.jail_root()?;
-    let boots = spec.boot == Boot::Cold;
+    let boots = spec.boot.is_from_kernel();
     let is_up = || Ok(listens(&root)? && (!boots || has_vcpus(handle.pid)?));
     wait_until(is_up, &process, deadlines.request).await?;
     let api = Api::new(&root, API_SOCKET);
     let wanted = match &spec.boot {
-        Boot::Cold => InstanceState::Running,
+        Boot::Cold | Boot::Files => InstanceState::Running,
         Boot::Restore { .. } => {
             let load = SnapshotLoad {
                 snapshot_path: VMSTATE.into(),

@@ -160,9 +160,6 @@ fn jail_spec(
     })
 }
 
-/// By this the agent knows that it is to start nothing but itself.
-const FILES_ARGUMENT: &str = "computer.files";
-
 fn command_line(qemu: &Qemu, spec: &LaunchSpec) -> CommandLine {
     CommandLine {
         accelerator: qemu.accelerator,
@@ -175,7 +172,8 @@ fn command_line(qemu: &Qemu, spec: &LaunchSpec) -> CommandLine {
         start: match spec.boot {
             Boot::Cold => kernel(qemu, spec, &qemu.config.kernel_arguments),
             Boot::Files => {
-                let arguments = format!("{} {FILES_ARGUMENT}", qemu.config.kernel_arguments);
+                let arguments =
+                    format!("{} {}", qemu.config.kernel_arguments, Boot::FILES_ARGUMENT);
                 kernel(qemu, spec, &arguments)
             }
             Boot::Restore { .. } => Start::Incoming,
