@@ -83,8 +83,9 @@ pub async fn apply(step: &Step, operation: &OperationId, host: &Host) -> Result<
             Ok(Effect::found(Finding::Moment { which: Moment::Freezing, at_us }))
         }
         Step::Pause { launch } => {
-            let at_us = micros(host);
-            host.vmm(launch.vmm)?.pause(launch).await?;
+            let stood_still = host.vmm(launch.vmm)?.pause(launch).await?;
+            let at_us =
+                micros(host).saturating_sub(stood_still.as_micros().try_into().unwrap_or(0));
             Ok(Effect::found(Finding::Moment { which: Moment::Pausing, at_us }))
         }
         Step::Capture { launch, into } => {
@@ -97,6 +98,10 @@ pub async fn apply(step: &Step, operation: &OperationId, host: &Host) -> Result<
             host.vmm(launch.vmm)?.resume(launch).await?;
             let at_us = micros(host);
             Ok(Effect::found(Finding::Moment { which: Moment::Resumed, at_us }))
+        }
+        Step::ConnectAhead { launch, deadline_ms } => {
+            let deadline = Duration::from_millis(*deadline_ms);
+            host.guest.connect_ahead(&reach(launch), deadline).await.map(|()| none())
         }
         Step::Thaw { launch, deadline_ms } => {
             host.guest.thaw(&reach(launch), Duration::from_millis(*deadline_ms)).await?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::plan::Settings;
 use crate::port::{Chunks, Clock, Fault, Files, Guest, Journal, Network, PortError, Vmm};
 use crate::record::VmmKind;
+use crate::watch::Watch;
 
 /// All ports of a daemon. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct Host {
     pub chunks: Arc<dyn Chunks>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Is told of every step.
+    pub watch: Arc<dyn Watch>,
     /// Names, limits and deadlines.
     pub settings: Arc<Settings>,
 }

@@ -30,3 +30,4 @@ pub mod saga;
 pub mod step;
 pub mod testing;
 pub mod undo;
+pub mod watch;

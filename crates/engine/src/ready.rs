@@ -11,9 +11,7 @@ use crate::apply::reach;
 use crate::host::Host;
 use crate::phase::{Phase, Run};
 use crate::plan::Change;
-use crate::port::{
-    Configured, Fault, GuestIdentity, Launch, Observation, PortError, Renewal, SshHostKeys,
-};
+use crate::port::{Fault, GuestIdentity, Launch, Observation, PortError, Renewal, SshHostKeys};
 use crate::record::Machine;
 use crate::relay;
 
@@ -26,6 +24,12 @@ const HANDSHAKE: Duration = Duration::from_secs(2);
 /// Between two tries, growing to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// What a guest with an agent has confirmed.
+struct Confirmed {
+    agent_version: String,
+    ssh_host_public_key: Option<String>,
+}
 
 /// Waits until the launch is ready or has failed. `None` when the machine has moved on: it was stopped or deleted meanwhile.
 pub async fn await_ready(
@@ -118,7 +122,7 @@ async fn confirm(
     run: &Run,
     left: Duration,
     told: &mut Told,
-) -> Result<Option<Configured>, PortError> {
+) -> Result<Option<Confirmed>, PortError> {
     match machine.guest_protocol {
         GuestProtocol::None => Ok(None),
         GuestProtocol::Mmds => announce(host, machine, run, left, told).await.map(|()| None),
@@ -158,10 +162,8 @@ async fn confirm_by_agent(
     machine: &Machine,
     launch: &Launch,
     left: Duration,
-) -> Result<Configured, PortError> {
+) -> Result<Confirmed, PortError> {
     let reach = reach(launch);
-    host.guest.handshake(&reach, HANDSHAKE.min(left)).await?;
-    let is_clone = machine.restored_from.is_some();
     let identity = GuestIdentity {
         login: login(host, machine),
         machine_id_hex: machine.machine_id_hex.clone(),
@@ -171,12 +173,15 @@ async fn confirm_by_agent(
             (Some(_), _) | (None, None) => SshHostKeys::Renew,
         },
     };
-    let configured = if is_clone {
-        host.guest.renew(&reach, &Renewal { identity }, left).await?
+    let (agent_version, configured) = if machine.restored_from.is_some() {
+        let renewed = host.guest.renew(&reach, &Renewal { identity }, left).await?;
+        (renewed.agent_version, renewed.configured)
     } else {
-        host.guest.configure(&reach, &identity, left).await?
+        // A guest that boots is asked often until it answers, and only then told much.
+        let agent_version = host.guest.handshake(&reach, HANDSHAKE.min(left)).await?;
+        (agent_version, host.guest.configure(&reach, &identity, left).await?)
     };
-    Ok(configured)
+    Ok(Confirmed { agent_version, ssh_host_public_key: configured.ssh_host_public_key })
 }
 
 /// The machine's own login configuration with the daemon's certificate authorities, and a hostname in any case.
@@ -197,7 +202,7 @@ async fn ready(
     host: &Host,
     machine: &Machine,
     run: &Run,
-    confirmed: Option<Configured>,
+    confirmed: Option<Confirmed>,
 ) -> Result<Change, PortError> {
     host.network.open(&run.slot, machine.egress).await?;
     // Before the record says `running`: who reads that may connect at once. What is published meanwhile opens with the next step.
@@ -209,7 +214,7 @@ async fn ready(
         (None, None) => None,
     };
     let (agent_version, ssh_host_public_key) = match confirmed {
-        Some(configured) => (Some(configured.agent_version), configured.ssh_host_public_key),
+        Some(confirmed) => (Some(confirmed.agent_version), confirmed.ssh_host_public_key),
         None => (None, None),
     };
     Ok(Change::MachineReady {

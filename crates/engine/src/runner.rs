@@ -82,8 +82,18 @@ pub struct Runner {
     claims: Arc<Claims>,
     active: Arc<Mutex<HashSet<OperationId>>>,
     planning: Arc<tokio::sync::Mutex<()>>,
-    /// How many operations have not come to their commit or to the end of their undo.
-    uncommitted: watch::Sender<usize>,
+    activity: watch::Sender<Activity>,
+}
+
+/// How many operations run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Activity {
+    /// Those that have a task.
+    running: usize,
+    /// Those of them that have not come to their commit or to the end of their undo.
+    uncommitted: usize,
+    /// Those that have ended since the daemon started.
+    ended: u64,
 }
 
 impl Runner {
@@ -94,7 +104,7 @@ impl Runner {
             claims: Arc::default(),
             active: Arc::default(),
             planning: Arc::default(),
-            uncommitted: watch::Sender::new(0),
+            activity: watch::Sender::default(),
         }
     }
 
@@ -211,15 +221,34 @@ impl Runner {
     /// Waits until no operation is before its commit. What a graceful stop waits for, within its own deadline: finishing steps
     /// go on in the next life as well as in this one.
     pub async fn idle(&self) {
-        let mut count = self.uncommitted.subscribe();
+        self.reaches(|activity| activity.uncommitted == 0).await;
+    }
+
+    /// Waits until more than `seen` operations have ended since the start; how many have.
+    pub async fn ended_after(&self, seen: u64) -> u64 {
+        self.reaches(|activity| activity.ended > seen).await.ended
+    }
+
+    /// Waits until no operation runs at all.
+    pub async fn quiet(&self) {
+        self.reaches(|activity| activity.running == 0).await;
+    }
+
+    async fn reaches(&self, is_there: impl Fn(&Activity) -> bool) -> Activity {
+        let mut activity = self.activity.subscribe();
         // The sender lives as long as `self`.
-        let _ended = count.wait_for(|count| *count == 0).await.is_ok();
+        let reached =
+            activity.wait_for(|activity| is_there(activity)).await.map(|reached| *reached);
+        reached.unwrap_or_default()
     }
 
     fn enter(&self, operation: &OperationId) -> Active {
         let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
         active.insert(operation.clone());
-        self.uncommitted.send_modify(|count| *count += 1);
+        self.activity.send_modify(|activity| {
+            activity.running += 1;
+            activity.uncommitted += 1;
+        });
         Active { runner: self.clone(), operation: operation.clone(), is_committed: false }
     }
 }
@@ -235,7 +264,7 @@ impl Active {
     /// From here on a stop of the daemon does not wait for it.
     fn commit(&mut self) {
         if !std::mem::replace(&mut self.is_committed, true) {
-            self.runner.uncommitted.send_modify(|count| *count -= 1);
+            self.runner.activity.send_modify(|activity| activity.uncommitted -= 1);
         }
     }
 }
@@ -245,5 +274,10 @@ impl Drop for Active {
         self.commit();
         let mut active = self.runner.active.lock().unwrap_or_else(PoisonError::into_inner);
         active.remove(&self.operation);
+        drop(active);
+        self.runner.activity.send_modify(|activity| {
+            activity.running -= 1;
+            activity.ended += 1;
+        });
     }
 }

@@ -11,13 +11,14 @@
 
 use tracing::{Instrument, error, info, info_span, warn};
 
-use crate::apply::apply;
+use crate::apply::{Effect, apply};
 use crate::host::Host;
 use crate::plan::{Change, Plan};
 use crate::port::{Closing, PortError};
 use crate::record::{Finding, Operation, OperationError};
 use crate::step::Step;
 use crate::undo::undo;
+use crate::watch::Moment;
 use contract::operation::OperationState;
 
 /// Runs the preparing steps and commits. The change as committed; on error the caller settles.
@@ -26,9 +27,7 @@ pub async fn prepare(plan: &Plan, host: &Host) -> Result<Change, OperationError>
     let mut noted = 0;
     let mut is_paused = false;
     for step in &plan.prepare {
-        let span = info_span!("step", step = step.name());
-        let effect = apply(step, &plan.operation, host).instrument(span).await;
-        let effect = effect.map_err(|error| failure(&error))?;
+        let effect = make(step, plan, host).await.map_err(|error| failure(&error))?;
         findings.extend(effect.findings);
         // Between a pause and its resume nothing waits on the store.
         match step {
@@ -50,9 +49,31 @@ pub async fn prepare(plan: &Plan, host: &Host) -> Result<Change, OperationError>
         fault: crate::port::Fault::Internal,
         reason: error.to_string(),
     })?;
-    host.journal.commit(&plan.operation, &change).await.map_err(|error| failure(&error))?;
+    let committed = host.journal.commit(&plan.operation, &change);
+    watched("commit", plan, host, committed).await.map_err(|error| failure(&error))?;
     info!(resource = plan.resource_id, "committed");
     Ok(change)
+}
+
+/// Makes a step true.
+async fn make(step: &Step, plan: &Plan, host: &Host) -> Result<Effect, PortError> {
+    let span = info_span!("step", step = step.name());
+    watched(step.name(), plan, host, apply(step, &plan.operation, host).instrument(span)).await
+}
+
+/// Tells the watch of what is done.
+async fn watched<T>(
+    step: &'static str,
+    plan: &Plan,
+    host: &Host,
+    doing: impl Future<Output = T>,
+) -> T {
+    let moment = Moment { operation: &plan.operation, kind: plan.kind, step };
+    let began = host.clock.monotonic();
+    host.watch.begins(moment);
+    let done = doing.await;
+    host.watch.ended(moment, host.clock.monotonic().saturating_sub(began));
+    done
 }
 
 async fn note(plan: &Plan, findings: &[Finding], host: &Host) -> Result<(), OperationError> {
@@ -76,9 +97,7 @@ pub async fn finish(plan: &Plan, host: &Host) -> Result<(), PortError> {
         if let Some(change) = last.take() {
             host.journal.apply(&change).await?;
         }
-        let span = info_span!("step", step = step.name());
-        let effect = apply(step, &plan.operation, host).instrument(span).await?;
-        last = effect.change;
+        last = make(step, plan, host).await?.change;
     }
     host.journal.close(&plan.operation, &Closing::Finished(last.map(Box::new))).await
 }

@@ -60,6 +60,8 @@ pub enum Step {
     CollectMemory { launch: Launch, into: Utf8PathBuf },
     /// Runs vCPUs.
     Resume { launch: Launch },
+    /// Connects to the agent of a restored guest before it runs.
+    ConnectAhead { launch: Launch, deadline_ms: u64 },
     /// Thaws guest processes.
     Thaw { launch: Launch, deadline_ms: u64 },
     /// Hashes and seals captured files.
@@ -104,6 +106,7 @@ impl Step {
             Self::Capture { .. } => "capture",
             Self::CollectMemory { .. } => "collect_memory",
             Self::Resume { .. } => "resume",
+            Self::ConnectAhead { .. } => "connect_ahead",
             Self::Thaw { .. } => "thaw",
             Self::Seal { .. } => "seal",
             Self::Publish { .. } => "publish",

@@ -41,6 +41,7 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
         | Step::SyncDirty { .. }
         | Step::CollectMemory { .. }
         | Step::Resume { .. }
+        | Step::ConnectAhead { .. }
         | Step::Thaw { .. }
         | Step::Seal { .. }
         | Step::CheckSealed { .. }

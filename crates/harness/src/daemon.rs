@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 
 use crate::audit::Audit;
 use crate::error::HarnessError;
+use crate::mortal::{Death, VARIABLE};
 use crate::number::HostNumber;
 use crate::program::program;
 use crate::wait::until;
@@ -63,7 +64,19 @@ impl Daemon {
 
     /// Starts it again on the same root, and waits until it answers.
     pub async fn restart(&mut self) -> Result<(), HarnessError> {
-        self.spawn()?;
+        self.spawn(Command::new(program("computerd")?))?;
+        self.answers().await
+    }
+
+    /// Starts one again that will end itself, and waits until it answers.
+    pub async fn restart_mortal(&mut self, death: &Death) -> Result<(), HarnessError> {
+        let mut command = Command::new(program("mortal-computerd")?);
+        command.env(VARIABLE, death.to_string());
+        self.spawn(command)?;
+        self.answers().await
+    }
+
+    async fn answers(&mut self) -> Result<(), HarnessError> {
         let client = self.client();
         for _ in 0..READY.as_millis() / 25 {
             if client.health().await.is_ok() {
@@ -79,7 +92,7 @@ impl Daemon {
         Err(HarnessError::Deadline { what: "an answer of computerd".into(), deadline: READY })
     }
 
-    fn spawn(&mut self) -> Result<(), HarnessError> {
+    fn spawn(&mut self, mut command: Command) -> Result<(), HarnessError> {
         let path = self.log();
         let log = File::options()
             .create(true)
@@ -87,7 +100,6 @@ impl Daemon {
             .open(&path)
             .map_err(HarnessError::io(format!("open {path}")))?;
         let both = log.try_clone().map_err(HarnessError::io(format!("open {path}")))?;
-        let mut command = Command::new(program("computerd")?);
         command.args(["--root", self.root.as_str()]);
         let ours = [
             format!("image_dirs=[\"{}\"]", self.images),
@@ -189,14 +201,23 @@ impl Daemon {
             .map_err(HarnessError::io("wait for computerd"))
     }
 
+    /// Waits until it has ended, or until no operation is open; whether it has ended.
+    pub async fn died_or_quiet(&mut self) -> Result<bool, HarnessError> {
+        let client = self.client();
+        let Some(child) = &mut self.child else { return Ok(true) };
+        tokio::select! {
+            ended = child.wait() => ended.map(|_| true).map_err(HarnessError::io("wait for computerd")),
+            quiet = quiet(&client) => match quiet {
+                Ok(()) => Ok(false),
+                // It died between two looks.
+                Err(error) => child.try_wait().ok().flatten().map(|_| true).ok_or(error),
+            },
+        }
+    }
+
     /// Waits until no operation is open.
     pub async fn quiet(&self) -> Result<(), HarnessError> {
-        let client = self.client();
-        until("the end of all operations", Duration::from_secs(120), async || {
-            let operations = client.list_operations(None).await.ok()?;
-            operations.iter().all(|operation| operation.ended_at.is_some()).then_some(())
-        })
-        .await
+        quiet(&self.client()).await
     }
 
     /// Deletes all machines and snapshots, stops the daemon, and says what is left of it on this machine.
@@ -223,6 +244,14 @@ impl Daemon {
             format!("left behind: {}\n{}", left.join("; "), self.log_tail()),
         ))
     }
+}
+
+async fn quiet(client: &Client) -> Result<(), HarnessError> {
+    until("the end of all operations", Duration::from_secs(120), async || {
+        let operations = client.list_operations(None).await.ok()?;
+        operations.iter().all(|operation| operation.ended_at.is_some()).then_some(())
+    })
+    .await
 }
 
 impl Drop for Daemon {

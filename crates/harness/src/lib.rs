@@ -13,6 +13,7 @@ pub mod error;
 pub mod fake;
 pub mod guest_image;
 pub mod machine;
+pub mod mortal;
 pub mod number;
 pub mod polled;
 pub mod program;

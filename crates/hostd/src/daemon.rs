@@ -13,9 +13,10 @@ use camino::Utf8PathBuf;
 use engine::layout::Layout;
 use engine::port::PortError;
 use engine::runner::Runner;
+use engine::watch::Watch;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -62,16 +63,16 @@ pub enum DaemonError {
     Signals(#[source] std::io::Error),
 }
 
-/// Runs until it is told to stop.
+/// Runs until it is told to stop. `watch` is told of every step of every operation.
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn run(config: Config) -> Result<(), DaemonError> {
+pub async fn run(config: Config, watch: Arc<dyn Watch>) -> Result<(), DaemonError> {
     let stop = stop_signal().map_err(DaemonError::Signals)?;
     let group = config.socket_group.as_deref().map(group_id).transpose()?;
     let layout = Layout::new(config.root.clone());
     let root = Root::open(&layout, group)?;
-    let wired = wiring::wire(&config, &root).await?;
+    let wired = wiring::wire(&config, &root, watch).await?;
     let ending = CancellationToken::new();
     let tasks = TaskTracker::new();
     let api = start(&config, &wired, &tasks, &ending).await?;
@@ -128,7 +129,6 @@ async fn start(
     tasks: &TaskTracker,
     ending: &CancellationToken,
 ) -> Result<Api, DaemonError> {
-    let planned = Arc::new(Notify::new());
     let api = Api::new(
         Runner::new(wired.host.clone()),
         Arc::new(SystemMint),
@@ -136,7 +136,6 @@ async fn start(
         Arc::clone(&wired.agents),
         wired.file_uses.clone(),
         config.limits,
-        Arc::clone(&planned),
     );
     // Guests are let go before anything that can be refused.
     let network = wired.host.network.ensure_host().await;
@@ -150,14 +149,7 @@ async fn start(
 
     let slots = usize::try_from(config.network.warm_slots).unwrap_or(usize::MAX);
     let network = Arc::clone(&wired.network);
-    tasks.spawn(maintenance::keep_warm(
-        api.clone(),
-        network,
-        slots,
-        every,
-        planned,
-        ending.clone(),
-    ));
+    tasks.spawn(maintenance::keep_warm(api.clone(), network, slots, every, ending.clone()));
     let every = Duration::from_millis(config.deadlines.scrub_interval_ms);
     tasks.spawn(maintenance::scrub(api.clone(), every, ending.clone()));
     Ok(api)

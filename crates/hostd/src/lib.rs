@@ -11,6 +11,7 @@ pub mod logging;
 pub mod maintenance;
 pub mod mint;
 pub mod network;
+pub mod program;
 pub mod room;
 pub mod root;
 pub mod store;

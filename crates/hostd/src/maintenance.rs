@@ -6,13 +6,16 @@ use std::time::Duration;
 use engine::plan::Change;
 use engine::port::{CheckDepth, Fault, PortError};
 use engine::record::SnapshotState;
-use tokio::sync::{Notify, oneshot};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::http::{Api, Moment};
 use crate::network::LinuxNetwork;
+
+/// How long the warm pool lets operations go first before it is filled again.
+const OPERATIONS_FIRST: Duration = Duration::from_secs(1);
 
 /// Compares records with what is, at once and then again and again. `settled` hears of the end of the first pass.
 pub async fn reconcile(
@@ -36,22 +39,28 @@ pub async fn reconcile(
     }
 }
 
-/// Keeps the slots ready that plans will take next: after every plan, and now and then in case one could not be built.
+/// Keeps the slots ready that plans will take next: after every operation, and now and then in case one could not be built.
 pub async fn keep_warm(
     api: Api,
     network: Arc<LinuxNetwork>,
     slots: usize,
     every: Duration,
-    planned: Arc<Notify>,
     ending: CancellationToken,
 ) {
+    let mut ended = 0;
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = ending.cancelled() => break,
             _ = ticks.tick() => {}
-            () = planned.notified() => {}
+            now = api.runner.ended_after(ended) => {
+                ended = now;
+                // Making a namespace holds locks that operations need.
+                if timeout(OPERATIONS_FIRST, api.runner.quiet()).await.is_err() {
+                    debug!("operations go on; making slots beside them");
+                }
+            }
         }
         let host = api.runner.host();
         match Moment::gather(host, api.room.as_ref()).await {

@@ -11,6 +11,7 @@ use engine::layout::Layout;
 use engine::plan::{Deadlines, Defaults, Overcommit, RelayRanges, Settings};
 use engine::port::{Clock, PortError};
 use engine::record::VmmKind;
+use engine::watch::Watch;
 
 use crate::adapters::{ArtifactCache, HostChunks, HostFiles, HostGuest};
 use crate::clock::SystemClock;
@@ -69,7 +70,11 @@ pub enum WiringError {
 ///
 /// # Errors
 /// When the host lacks what is configured.
-pub async fn wire(config: &Config, root: &Root) -> Result<Wired, WiringError> {
+pub async fn wire(
+    config: &Config,
+    root: &Root,
+    watch: Arc<dyn Watch>,
+) -> Result<Wired, WiringError> {
     let layout = Layout::new(config.root.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let path = layout.state().join("computerd.db");
@@ -97,6 +102,7 @@ pub async fn wire(config: &Config, root: &Root) -> Result<Wired, WiringError> {
         guest: Arc::<HostGuest>::clone(&guest),
         chunks: Arc::new(HostChunks::new(client, layout.all_scratch())),
         clock,
+        watch,
         settings: Arc::new(settings(config, root, layout, chosen)?),
     };
     Ok(Wired { host, network, agents: guest, file_uses })

@@ -2,6 +2,7 @@
 
 use contract::ErrorCode;
 use contract::artifact::{ArtifactId, SnapshotArtifact};
+use contract::machine::GuestProtocol;
 use contract::operation::OperationKind;
 use contract::restore::{DurableSnapshot, RestoreSnapshotRequest, Verify};
 use contract::{PresignedUrl, Sha256Hex, SnapshotId, VolumeId};
@@ -107,6 +108,12 @@ pub fn plan(
         vmm_sha256: origin.host.vmm_sha256.clone(),
     };
     prepare.extend(run(&machine, &launch, &slot, boot, facts));
+    if origin.guest_protocol == GuestProtocol::Agent {
+        prepare.push(Step::ConnectAhead {
+            launch: launch.clone(),
+            deadline_ms: facts.settings.deadlines.agent_ms,
+        });
+    }
     // The guest's processes are frozen in the snapshot: what runs on is the agent, until it has confirmed.
     prepare.push(Step::Resume { launch: launch.clone() });
 

@@ -45,18 +45,29 @@ pub struct Renewal {
     pub identity: GuestIdentity,
 }
 
+/// What a clone confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewed {
+    /// The agent's version.
+    pub agent_version: String,
+    /// As of any guest.
+    pub configured: Configured,
+}
+
 /// What the agent confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Configured {
     /// The public SSH host key, when the image has an SSH server.
     pub ssh_host_public_key: Option<String>,
-    /// The agent's version.
-    pub agent_version: String,
 }
 
 /// The agent, seen from the host.
 #[async_trait]
 pub trait Guest: Send + Sync {
+    /// Connects to the channel of a restored guest that does not run yet, and waits for no answer: so the guest never sees itself
+    /// without a host, and hears of it with its first instruction.
+    async fn connect_ahead(&self, reach: &Reach, deadline: Duration) -> Result<(), PortError>;
+
     /// One try to reach the agent and agree on a protocol version; its version.
     async fn handshake(&self, reach: &Reach, deadline: Duration) -> Result<String, PortError>;
 
@@ -68,13 +79,14 @@ pub trait Guest: Send + Sync {
         deadline: Duration,
     ) -> Result<Configured, PortError>;
 
-    /// Makes a restored clone a machine of its own: reseed, clock, identity, hooks, and only then thaw (P8).
+    /// Makes a restored clone a machine of its own: reseed, clock, identity, hooks, and only then thaw (P8). It is a
+    /// handshake too.
     async fn renew(
         &self,
         reach: &Reach,
         renewal: &Renewal,
         deadline: Duration,
-    ) -> Result<Configured, PortError>;
+    ) -> Result<Renewed, PortError>;
 
     /// Freezes every guest process but the agent. It thaws by itself after `self_thaw`.
     async fn freeze(

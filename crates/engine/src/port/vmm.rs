@@ -159,8 +159,8 @@ pub trait Vmm: Send + Sync {
     /// Looks at a run. `handle` is the recorded process; a stranger with its pid is `Ended`.
     async fn observe(&self, launch: &Launch, handle: &VmmHandle) -> Result<Observation, PortError>;
 
-    /// Stops the vCPUs. Idempotent.
-    async fn pause(&self, launch: &Launch) -> Result<(), PortError>;
+    /// Stops the vCPUs; how long ago they were asked to, so that no caller counts what was made ready before. Idempotent.
+    async fn pause(&self, launch: &Launch) -> Result<Duration, PortError>;
 
     /// Runs the vCPUs. Idempotent, also for a run that is gone (nothing to resume).
     async fn resume(&self, launch: &Launch) -> Result<(), PortError>;

@@ -157,8 +157,11 @@ impl Applier<'_> {
         mode: u32,
     ) -> Result<(), IdentityError> {
         let path = self.places.path(path);
-        atomic_file::write(&path, text.as_bytes(), mode, None)
-            .map_err(|source| IdentityError::File { part, path, source })
+        atomic_file::settle(&path, text.as_bytes(), mode).map_err(|source| IdentityError::File {
+            part,
+            path,
+            source,
+        })
     }
 }
 

@@ -48,5 +48,13 @@ pub(crate) async fn renew(
     let frozen = held.thaw().map_err(RenewError::Thaw)?;
     machine.count_renewal();
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(RenewResponse { identity, clock_stepped_ns, hooks, was_frozen: frozen.is_some(), took_ms })
+    Ok(RenewResponse {
+        identity,
+        clock_stepped_ns,
+        hooks,
+        was_frozen: frozen.is_some(),
+        took_ms,
+        // The service says who it is.
+        handshake: None,
+    })
 }

@@ -6,13 +6,12 @@ use std::task::{Context, Poll};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 
 use super::error::ClientError;
-use super::target::Target;
+use super::target::{Link, Target};
 use crate::limits;
 
 /// What requests are made on. Cheap to clone; the connection ends with its last clone.
@@ -29,15 +28,15 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Over the socket that is given, else over a new one.
+    /// Over the link that is given, else over a new one.
     pub(super) async fn open(
         target: &Target,
-        link: Option<UnixStream>,
+        link: Option<Link>,
         deadline: Instant,
     ) -> Result<Connection, ClientError> {
         let link = match link {
             Some(link) => link,
-            None => target.connect_socket(deadline).await?,
+            None => target.connect(deadline).await?,
         };
         let stream = target.open_stream(link, deadline).await?;
         let handshake = http2::Builder::new(TokioExecutor::new())

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::core::{Call, Client};
+use super::core::{Call, Client, known_version};
 use super::error::ClientError;
 use crate::proto::{
-    ConfigureRequest, FreezeRequest, FreezeResponse, Identity, IdentityReport, InfoRequest,
-    InfoResponse, RenewRequest, RenewResponse, ReseedRequest, SetClockRequest, ShutdownMode,
-    ShutdownRequest, ThawRequest, ThawResponse,
+    ConfigureRequest, FreezeRequest, FreezeResponse, HandshakeResponse, Identity, IdentityReport,
+    InfoRequest, InfoResponse, RenewRequest, RenewResponse, ReseedRequest, SetClockRequest,
+    ShutdownMode, ShutdownRequest, ThawRequest, ThawResponse,
 };
 
 /// What a clone gets before it runs.
@@ -111,15 +111,16 @@ impl Client {
     }
 
     /// Makes a clone a machine of its own, then thaws it (promise P8): reseed, the host's time, identity, hooks.
-    /// When it fails the guest is still frozen. The agent goes on when the caller leaves; repeatable.
+    /// When it fails the guest is still frozen. The agent goes on when the caller leaves; repeatable. It needs no handshake before: the
+    /// answer is one too.
     ///
     /// # Errors
-    /// As for every call; `Aborted` from the agent names the part that failed.
+    /// As for every call; [`ClientError::Version`]; `Aborted` from the agent names the part that failed.
     pub async fn renew(
         &self,
         renewal: Renewal,
         deadline: Duration,
-    ) -> Result<RenewResponse, ClientError> {
+    ) -> Result<(HandshakeResponse, RenewResponse), ClientError> {
         let call = Call::new("renew", deadline);
         let mut control = self.control(&call).await?;
         // Read as late as can be: connecting may have taken long.
@@ -129,7 +130,12 @@ impl Client {
             identity: Some(renewal.identity),
             hook_deadline_ms: milliseconds(renewal.hook_deadline),
         };
-        Ok(call.answer(control.renew(request)).await?.into_inner())
+        let mut answer = call.answer(control.renew(request)).await?.into_inner();
+        let who = answer
+            .handshake
+            .take()
+            .ok_or(ClientError::Answer { operation: call.operation, reason: "no handshake" })?;
+        Ok((known_version(who)?, answer))
     }
 
     /// Asks the guest to end; its processes get SIGTERM and, after `grace`, SIGKILL. The answer comes before the end.

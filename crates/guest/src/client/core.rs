@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use tokio::net::UnixStream;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::connection::{Connection, Requests};
 use super::error::ClientError;
-use super::target::Target;
+use super::target::{Link, Target};
 use crate::limits;
 use crate::proto::control_client::ControlClient;
 use crate::proto::files::files_client::FilesClient;
@@ -34,8 +33,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// A socket that was connected ahead.
-    link: Option<UnixStream>,
+    /// Connected ahead.
+    link: Option<Link>,
     connection: Option<Connection>,
 }
 
@@ -94,8 +93,9 @@ impl Client {
         *self.shared.connection.lock().await = State::default();
     }
 
-    /// Connects to the VMM's socket and waits for nothing: what to do before a restored VMM resumes. The guest then sees
-    /// no disconnect, by which it would take itself for a source whose host died. The next call goes on from here.
+    /// Connects to the VMM's socket, says hello where the transport has one, and waits for nothing: what to do before a
+    /// restored VMM resumes. The guest then sees no disconnect, by which it would take itself for a source whose host died.
+    /// The next call goes on from here.
     ///
     /// # Errors
     /// [`ClientError::Connect`].
@@ -103,7 +103,7 @@ impl Client {
         let call = Call::new("connect ahead", deadline);
         let mut state = self.state(&call).await?;
         *state = State::default();
-        state.link = Some(self.shared.target.connect_socket(call.at()).await?);
+        state.link = Some(self.shared.target.connect_ahead(call.at()).await?);
         Ok(())
     }
 
@@ -139,14 +139,7 @@ impl Client {
         let request = HandshakeRequest { protocol_version: limits::PROTOCOL_VERSION };
         let mut control = self.control(call).await?;
         let response = call.answer(control.handshake(request)).await?.into_inner();
-        if response.protocol_version == limits::PROTOCOL_VERSION {
-            Ok(response)
-        } else {
-            Err(ClientError::Version {
-                agent: response.protocol_version,
-                host: limits::PROTOCOL_VERSION,
-            })
-        }
+        known_version(response)
     }
 
     /// The connection that is there, or a new one.
@@ -189,6 +182,15 @@ impl Client {
         let client = FilesClient::with_origin(self.requests(call).await?, origin());
         Ok(client.max_decoding_message_size(limits::MESSAGE_BYTES))
     }
+}
+
+/// Refuses an agent of another protocol version.
+pub(super) fn known_version(response: HandshakeResponse) -> Result<HandshakeResponse, ClientError> {
+    let agent = response.protocol_version;
+    if agent == limits::PROTOCOL_VERSION {
+        return Ok(response);
+    }
+    Err(ClientError::Version { agent, host: limits::PROTOCOL_VERSION })
 }
 
 /// HTTP/2 wants one; nobody looks at it.

@@ -53,33 +53,50 @@ impl fmt::Display for Target {
     }
 }
 
+/// A connected socket, and the nonce of the session to be, where the transport has sessions.
+#[derive(Debug)]
+pub(super) struct Link {
+    stream: UnixStream,
+    nonce: u64,
+}
+
 impl Target {
     /// Connects to the socket and no further.
-    pub(super) async fn connect_socket(
-        &self,
-        deadline: Instant,
-    ) -> Result<UnixStream, ClientError> {
-        match self {
+    pub(super) async fn connect(&self, deadline: Instant) -> Result<Link, ClientError> {
+        let nonce = self.within(deadline, async { fresh_nonce() }).await?;
+        let stream = match self {
             Target::VirtioSerial { socket } | Target::Unix { socket } => {
-                self.within(deadline, UnixStream::connect(socket)).await
+                self.within(deadline, UnixStream::connect(socket)).await?
             }
-            Target::Vsock { socket, .. } => self.within(deadline, connect_itself(socket)).await,
+            Target::Vsock { socket, .. } => self.within(deadline, connect_itself(socket)).await?,
+        };
+        Ok(Link { stream, nonce })
+    }
+
+    /// Connects to the socket of a guest that does not run yet, and says hello: the guest finds it as it begins to run. It
+    /// is said again when the stream is opened, which changes nothing.
+    pub(super) async fn connect_ahead(&self, deadline: Instant) -> Result<Link, ClientError> {
+        let mut link = self.connect(deadline).await?;
+        if let Target::VirtioSerial { .. } = self {
+            let hello = framing::hello(link.nonce);
+            self.within(deadline, link.stream.write_all(&hello)).await?;
         }
+        Ok(link)
     }
 
     /// Goes through the handshake that the transport has, if it has one, until `deadline`.
     pub(super) async fn open_stream(
         &self,
-        stream: UnixStream,
+        link: Link,
         deadline: Instant,
     ) -> Result<Box<dyn Stream>, ClientError> {
+        let Link { stream, nonce } = link;
         match self {
             Target::Unix { .. } => Ok(Box::new(stream)),
             Target::Vsock { port, .. } => {
                 Ok(Box::new(self.within(deadline, ask_for_port(stream, *port)).await?))
             }
             Target::VirtioSerial { .. } => {
-                let nonce = self.within(deadline, async { fresh_nonce() }).await?;
                 let session = framing::open(stream, nonce, deadline)
                     .await
                     .map_err(|source| ClientError::Hello { target: self.to_string(), source })?;

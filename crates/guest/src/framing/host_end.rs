@@ -4,12 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, split};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep, timeout_at};
 
-use super::frame::{Frame, Kind};
+use super::frame::{Frame, Kind, encode};
 use super::link::{Link, read_frames, write_frames};
 use super::session::{End, Session, SessionStream};
 
@@ -63,7 +63,7 @@ where
         loop {
             tokio::select! {
                 changed = watched.changed() => return changed.map(|()| *watched.borrow()).ok(),
-                _ = hellos.tick() => link.send_control(hello(nonce)),
+                _ = hellos.tick() => link.send_control(hello_frame(nonce)),
             }
         }
     })
@@ -79,7 +79,14 @@ where
     }
 }
 
-fn hello(nonce: u64) -> Frame {
+/// The bytes of a hello, for a guest that does not run yet; [`open`] with the same nonce says it again.
+pub fn hello(nonce: u64) -> Bytes {
+    let mut bytes = BytesMut::new();
+    encode(&hello_frame(nonce), &mut bytes);
+    bytes.freeze()
+}
+
+fn hello_frame(nonce: u64) -> Frame {
     Frame { kind: Kind::Hello, nonce, payload: Bytes::from_static(&[FRAMING_VERSION]) }
 }
 

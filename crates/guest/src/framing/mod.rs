@@ -36,5 +36,5 @@ mod tests;
 pub use decoder::Decoder;
 pub use frame::{Frame, Kind, MAX_PAYLOAD_BYTES, encode};
 pub use guest_end::{LinkStatus, Presence, serve};
-pub use host_end::{HelloError, open};
+pub use host_end::{HelloError, hello, open};
 pub use session::{QUEUE_BYTES, SessionStream};

@@ -174,8 +174,9 @@ async fn a_renewal_runs_everything_once_and_is_counted_promise_p8() {
     hook(&agent, "10-first", &format!("echo first >>{}", log.display()));
     hook(&agent, "20-second", &format!("echo second >>{}", log.display()));
     fs::write(agent.root().join("etc/computer/clone.d/README"), "no program").expect("a file");
-    let response = client.renew(renewal(), SOON).await.expect("it is renewed");
+    let (who, response) = client.renew(renewal(), SOON).await.expect("it is renewed");
     assert_eq!(fs::read_to_string(&log).expect("a log"), "first\nsecond\n");
+    assert_eq!(who.agent_version, env!("CARGO_PKG_VERSION"));
     let names: Vec<_> = response.hooks.iter().map(|hook| hook.name.as_str()).collect();
     assert_eq!(names, ["10-first", "20-second"]);
     assert!(response.clock_stepped_ns.abs() < 500_000_000, "{}", response.clock_stepped_ns);

@@ -114,7 +114,7 @@ async fn a_clone_does_not_thaw_by_itself_before_its_renewal_promise_p8() {
     let renewal =
         Renewal { seed: vec![7; 32].into(), identity: Identity::default(), hook_deadline: SOON };
     match clone.renew(renewal, SOON).await {
-        Ok(response) => assert!(response.was_frozen),
+        Ok((_who, response)) => assert!(response.was_frozen),
         Err(error) => {
             println!("skipped the renewal: {error}");
             clone.thaw(SOON).await.expect("it thaws");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::port::{
-    Configured, Fault, Guest, GuestIdentity, Launch, Login, PortError, Reach, Renewal,
+    Configured, Fault, Guest, GuestIdentity, Launch, Login, PortError, Reach, Renewal, Renewed,
 };
 
 use super::life::Life;
@@ -53,14 +53,23 @@ fn answering<'a>(state: &'a mut State, launch: &Launch) -> Option<&'a mut GuestS
 }
 
 fn configured(identity: &GuestIdentity) -> Configured {
-    Configured {
-        ssh_host_public_key: Some(format!("ssh-ed25519 {}", identity.machine_id_hex)),
-        agent_version: "fake 1".into(),
-    }
+    Configured { ssh_host_public_key: Some(format!("ssh-ed25519 {}", identity.machine_id_hex)) }
 }
 
 #[async_trait]
 impl Guest for FakeGuest {
+    async fn connect_ahead(&self, reach: &Reach, _deadline: Duration) -> Result<(), PortError> {
+        self.life
+            .effect("guest.connect_ahead", |state| match state.process(&reach.launch.operation) {
+                Some(_) => Ok(()),
+                None => {
+                    let action = format!("connect to {}: no such run", reach.launch.machine);
+                    Err(PortError::plain(Fault::Internal, action))
+                }
+            })
+            .await
+    }
+
     async fn handshake(&self, reach: &Reach, deadline: Duration) -> Result<String, PortError> {
         self.ask("guest.handshake", reach, deadline, |_, _| "fake 1".to_owned()).await
     }
@@ -83,13 +92,13 @@ impl Guest for FakeGuest {
         reach: &Reach,
         renewal: &Renewal,
         deadline: Duration,
-    ) -> Result<Configured, PortError> {
+    ) -> Result<Renewed, PortError> {
         self.ask("guest.renew", reach, deadline, |guest, _| {
             guest.identity = Some(renewal.identity.machine_id_hex.clone());
             guest.is_unconfirmed_clone = false;
             guest.is_frozen = false;
             guest.thaws_at = None;
-            configured(&renewal.identity)
+            Renewed { agent_version: "fake 1".into(), configured: configured(&renewal.identity) }
         })
         .await
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use engine::host::Host;
 use engine::plan::Settings;
 use engine::port::{Clock, Vmm};
+use engine::watch::StepLog;
 
 use super::chunks::FakeChunks;
 use super::clock::FakeClock;
@@ -47,6 +48,7 @@ impl Life {
         let clock: Arc<dyn Clock> = Arc::new(FakeClock::new(self.clone()));
         let vmm: Arc<dyn Vmm> = Arc::new(FakeVmm::new(self.clone(), settings.vmm));
         Host {
+            watch: Arc::new(StepLog),
             journal: Arc::new(MemoryJournal::new(self.clone(), Arc::clone(&clock))),
             vmms: HashMap::from([(settings.vmm, vmm)]),
             files: Arc::new(FakeFiles::new(self.clone(), settings.layout.clone())),

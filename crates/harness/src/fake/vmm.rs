@@ -87,11 +87,11 @@ impl Vmm for FakeVmm {
             .await
     }
 
-    async fn pause(&self, launch: &Launch) -> Result<(), PortError> {
+    async fn pause(&self, launch: &Launch) -> Result<Duration, PortError> {
         self.life
             .effect("vmm.pause", |state| {
                 state.process(&launch.operation).ok_or_else(|| gone(launch))?.is_paused = true;
-                Ok(())
+                Ok(Duration::ZERO)
             })
             .await
     }

@@ -1,4 +1,5 @@
-//! kill -9 of the daemon at instants swept over each operation: whatever it was doing, the next one settles it.
+//! kill -9 of the daemon before and after every step of an operation, and at instants between: whatever it was doing, the next one
+//! settles it.
 
 use std::time::{Duration, Instant};
 
@@ -6,33 +7,73 @@ use contract::machine::Phase;
 use contract::{MachineId, SnapshotId};
 use harness::daemon::Daemon;
 use harness::error::HarnessError;
-use harness::machine::{Machine, machine_id, small, snapshot_id};
+use harness::machine::{Machine, machine_id, running, small, snapshot_id};
+use harness::mortal::{Death, Side};
 use harness::wait::until;
 
 use super::support::{Place, beyond, count, in_place};
 
-/// At how many instants of an operation the daemon is killed.
-const INSTANTS: u32 = 8;
+/// At how many instants of an operation the daemon is killed beside.
+const INSTANTS: u32 = 3;
 /// In which a guest that stood still has to run again, counted from the daemon being up (P3).
 const RUNS_AGAIN: Duration = Duration::from_secs(60);
 
-/// Kills the daemon this long into an operation, starts it again, and waits until everything is settled.
-async fn die_during(
-    host: &mut Daemon,
-    after: Duration,
-    operation: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), HarnessError> {
-    let caller = tokio::spawn(operation);
-    tokio::time::sleep(after).await;
-    host.kill().await?;
-    caller.abort();
-    host.restart().await?;
-    host.quiet().await
+/// How one daemon ends.
+enum End {
+    At(Death),
+    After(Duration),
 }
 
-/// The instants of an operation that takes this long.
-fn instants(whole: Duration) -> impl Iterator<Item = Duration> {
-    (0..INSTANTS).map(move |step| whole * step / (INSTANTS - 1))
+/// Every end of an operation of this kind: before and after each step, until one comes too late to be the daemon's, then instants
+/// of the `whole` time. `attempt` lets one daemon end so, and says whether it did.
+async fn all_ends(
+    kind: &str,
+    whole: Duration,
+    mut attempt: impl AsyncFnMut(End) -> Result<bool, HarnessError>,
+) -> Result<(), HarnessError> {
+    let mut steps = 0;
+    loop {
+        let death = |side| End::At(Death { kind: kind.to_owned(), step: steps, side });
+        let has_died = attempt(death(Side::Before)).await?;
+        assert_eq!(attempt(death(Side::After)).await?, has_died, "a step begins and ends");
+        if !has_died {
+            break;
+        }
+        steps += 1;
+    }
+    // Its directories, its VMM, its commit: no plan has fewer.
+    assert!(steps >= 5, "{kind} has only {steps} steps");
+    for instant in 1..=INSTANTS {
+        attempt(End::After(whole * instant / (INSTANTS + 1))).await?;
+    }
+    Ok(())
+}
+
+/// Lets a daemon end during an operation, starts it again, and waits until everything is settled. Whether it ended before the
+/// operation was through.
+async fn end_during(
+    host: &mut Daemon,
+    end: End,
+    operation: impl AsyncFnOnce(),
+) -> Result<bool, HarnessError> {
+    let has_died = match end {
+        End::At(death) => {
+            host.stop().await?;
+            host.restart_mortal(&death).await?;
+            operation().await;
+            // What was answered may still have steps to come.
+            host.died_or_quiet().await?
+        }
+        End::After(instant) => {
+            // The answer is not waited for: the daemon that would give it is gone.
+            let _too_late = tokio::time::timeout(instant, operation()).await.is_err();
+            true
+        }
+    };
+    host.kill().await?;
+    host.restart().await?;
+    host.quiet().await?;
+    Ok(has_died)
 }
 
 /// The machine is not there, or it runs; nothing between.
@@ -46,21 +87,23 @@ async fn none_or_running(host: &Daemon, id: &MachineId) -> Result<bool, HarnessE
 }
 
 #[test]
-fn promise_p2_p4_the_daemon_dies_at_any_instant_of_a_create() {
+fn promise_p2_p4_the_daemon_dies_before_and_after_every_step_of_a_create() {
     in_place(async |place| {
         let mut host = place.host("a").await?;
         let whole = create_in_peace(place, &host).await?;
-        for after in instants(whole) {
+        let id = machine_id("box")?;
+        all_ends("create_machine", whole, async |end| {
             let (client, request) = (host.client(), small("box", &place.image)?);
-            die_during(&mut host, after, async move {
-                drop(client.create_machine(&request, &harness::machine::running()).await);
-            })
-            .await?;
-            let id = machine_id("box")?;
+            let has_died = end_during(&mut host, end, async || {
+                drop(client.create_machine(&request, &running()).await);
+            });
+            let has_died = has_died.await?;
             if none_or_running(&host, &id).await? {
                 host.client().delete_machine(&id).await?;
             }
-        }
+            Ok(has_died)
+        })
+        .await?;
         host.launch(small("box", &place.image)?).await?;
         host.finish().await
     });
@@ -75,7 +118,8 @@ async fn create_in_peace(place: &Place, host: &Daemon) -> Result<Duration, Harne
 }
 
 #[test]
-fn promise_p3_p4_the_daemon_dies_at_any_instant_of_a_snapshot_and_the_source_runs_on() {
+fn promise_p3_p4_the_daemon_dies_before_and_after_every_step_of_a_snapshot_and_the_source_runs_on()
+{
     in_place(async |place| {
         let mut host = place.host("a").await?;
         let machine = host.launch(small("box", &place.image)?).await?;
@@ -83,15 +127,17 @@ fn promise_p3_p4_the_daemon_dies_at_any_instant_of_a_snapshot_and_the_source_run
         let began = Instant::now();
         machine.snapshot("first").await?;
         let whole = began.elapsed();
-        for after in instants(whole) {
+        all_ends("create_snapshot", whole, async |end| {
             let caller = machine.clone();
-            die_during(&mut host, after, async move {
+            let has_died = end_during(&mut host, end, async || {
                 drop(caller.snapshot("saved").await);
-            })
-            .await?;
+            });
+            let has_died = has_died.await?;
             value = runs_again(&host, &machine, value).await?;
             discard(&host, &snapshot_id("saved")?).await?;
-        }
+            Ok(has_died)
+        })
+        .await?;
         host.finish().await
     });
 }
@@ -117,7 +163,7 @@ async fn discard(host: &Daemon, id: &SnapshotId) -> Result<(), HarnessError> {
 }
 
 #[test]
-fn promise_p2_p4_p8_the_daemon_dies_at_any_instant_of_a_restore() {
+fn promise_p2_p4_p8_the_daemon_dies_before_and_after_every_step_of_a_restore() {
     in_place(async |place| {
         let mut host = place.host("a").await?;
         let machine = host.launch(small("box", &place.image)?).await?;
@@ -127,19 +173,20 @@ fn promise_p2_p4_p8_the_daemon_dies_at_any_instant_of_a_restore() {
         let clone = host.restore(&id, "clone", &place.image).await?;
         let whole = began.elapsed();
         host.client().delete_machine(&clone.id).await?;
-        for after in instants(whole) {
+        all_ends("restore_snapshot", whole, async |end| {
             let request = harness::machine::restore_request(&id, "clone", &place.image)?;
-            let (client, snapshot) = (host.client(), id.clone());
-            die_during(&mut host, after, async move {
-                let wait = harness::machine::running();
-                drop(client.restore_snapshot(&snapshot, &request, &wait).await);
-            })
-            .await?;
+            let client = host.client();
+            let has_died = end_during(&mut host, end, async || {
+                drop(client.restore_snapshot(&id, &request, &running()).await);
+            });
+            let has_died = has_died.await?;
             if none_or_running(&host, &clone.id).await? {
                 beyond(&clone.through(&host), value).await?;
                 host.client().delete_machine(&clone.id).await?;
             }
-        }
+            Ok(has_died)
+        })
+        .await?;
         beyond(&machine.through(&host), value).await?;
         host.finish().await
     });

@@ -9,13 +9,15 @@ use bytes::Bytes;
 use camino::Utf8Path;
 use contract::OperationId;
 use engine::port::{
-    Configured, Fault, Guest, GuestIdentity, Launch, Login, PortError, Reach, Renewal, SshHostKeys,
+    Configured, Fault, Guest, GuestIdentity, Launch, Login, PortError, Reach, Renewal, Renewed,
+    SshHostKeys,
 };
 use engine::record::VmmKind;
 use guest::client::{Client, ClientError, Target};
 use guest::proto::{
     AuthorizedKeys, Identity, IdentityReport, LoginWebhook, ShutdownMode, TrustedUserCaKeys,
 };
+use tracing::debug;
 
 use serde_json::{Value, json};
 use vmm::firecracker::{Firecracker, JailRoot, VSOCK_SOCKET};
@@ -91,6 +93,11 @@ impl Agents for HostGuest {
 
 #[async_trait]
 impl Guest for HostGuest {
+    async fn connect_ahead(&self, reach: &Reach, deadline: Duration) -> Result<(), PortError> {
+        let connected = self.of(&reach.launch).connect_ahead(deadline).await;
+        connected.map_err(failed("connect ahead to", reach))
+    }
+
     async fn handshake(&self, reach: &Reach, deadline: Duration) -> Result<String, PortError> {
         let answer = self.of(&reach.launch).handshake(deadline).await;
         Ok(answer.map_err(failed("shake hands with", reach))?.agent_version)
@@ -104,12 +111,11 @@ impl Guest for HostGuest {
     ) -> Result<Configured, PortError> {
         let client = self.of(&reach.launch);
         let error = failed("configure", reach);
-        let version = client.handshake(deadline).await.map_err(&error)?.agent_version;
         // Keys that are made now must not be drawn from a pool that another guest's image shares.
         client.reseed(seed()?, deadline).await.map_err(&error)?;
         client.set_clock(deadline).await.map_err(&error)?;
         let report = client.configure(to_wire(identity), deadline).await.map_err(&error)?;
-        Ok(configured(version, Some(&report)))
+        Ok(configured(Some(&report)))
     }
 
     async fn renew(
@@ -117,17 +123,20 @@ impl Guest for HostGuest {
         reach: &Reach,
         renewal: &Renewal,
         deadline: Duration,
-    ) -> Result<Configured, PortError> {
+    ) -> Result<Renewed, PortError> {
         let client = self.of(&reach.launch);
         let error = failed("renew", reach);
-        let version = client.handshake(deadline).await.map_err(&error)?.agent_version;
         let renewal = guest::client::Renewal {
             seed: seed()?,
             identity: to_wire(&renewal.identity),
             hook_deadline: HOOK.min(deadline),
         };
-        let answer = client.renew(renewal, deadline).await.map_err(&error)?;
-        Ok(configured(version, answer.identity.as_ref()))
+        let (who, answer) = client.renew(renewal, deadline).await.map_err(&error)?;
+        debug!(machine = %reach.launch.machine, in_guest_ms = answer.took_ms, stepped_ns = answer.clock_stepped_ns, "renewed");
+        Ok(Renewed {
+            agent_version: who.agent_version,
+            configured: configured(answer.identity.as_ref()),
+        })
     }
 
     async fn freeze(
@@ -226,9 +235,9 @@ fn to_wire(identity: &GuestIdentity) -> Identity {
     }
 }
 
-fn configured(agent_version: String, report: Option<&IdentityReport>) -> Configured {
+fn configured(report: Option<&IdentityReport>) -> Configured {
     let key = report.map(|report| report.ssh_host_public_key.clone());
-    Configured { agent_version, ssh_host_public_key: key.filter(|key| !key.is_empty()) }
+    Configured { ssh_host_public_key: key.filter(|key| !key.is_empty()) }
 }
 
 fn seed() -> Result<Bytes, PortError> {

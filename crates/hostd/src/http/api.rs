@@ -7,7 +7,7 @@ use engine::host::Host;
 use engine::reconcile::Mint;
 use engine::record::{Machine, Snapshot};
 use engine::runner::Runner;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::error::Failure;
 use super::exec::{Agents, Progress};
@@ -31,8 +31,6 @@ pub struct Api {
     pub file_uses: FileUses,
     /// How much of anything is accepted.
     pub limits: Limits,
-    /// Told after every plan that began.
-    pub planned: Arc<Notify>,
     pub(super) execs: Arc<Semaphore>,
     pub(super) progress: Arc<Progress>,
     pub(super) file_turns: Turns,
@@ -47,7 +45,6 @@ impl Api {
         agents: Arc<dyn Agents>,
         file_uses: FileUses,
         limits: Limits,
-        planned: Arc<Notify>,
     ) -> Self {
         let execs = Arc::new(Semaphore::new(limits.execs));
         Self {
@@ -57,7 +54,6 @@ impl Api {
             agents,
             file_uses,
             limits,
-            planned,
             execs,
             progress: Arc::default(),
             file_turns: Turns::default(),

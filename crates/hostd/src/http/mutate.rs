@@ -124,7 +124,6 @@ impl Api {
             ..Operation::new(*plan, moment.now())
         };
         let ticket = self.runner.start(operation).await?;
-        self.planned.notify_one();
         Ok(Begun::Started(ticket, hold))
     }
 }

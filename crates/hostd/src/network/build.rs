@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 
+use contract::machine::Egress;
 use engine::record::Slot;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -12,9 +13,15 @@ use super::{
     namespace::{self, Namespace, on_own_thread},
     netlink::Netlink,
     nft::Nft,
-    rules::{Gate, SlotRules},
+    rules::SlotRules,
     setting,
 };
+
+/// Whether the kernel passes packets from one interface of the namespace to another.
+const FORWARDING: &str = "ipv4/ip_forward";
+
+/// The policy in whose rules slots are built, since warm ones are built before it is known: the usual one.
+const BUILT_FOR: Egress = Egress::Open;
 
 /// Makes the slot, closed, and writes `mark` on it last. Nothing of that name may exist.
 pub(super) async fn make(slot: &Slot, nft: &Nft, mark: Mark) -> Result<(), NetworkError> {
@@ -23,13 +30,17 @@ pub(super) async fn make(slot: &Slot, nft: &Nft, mark: Mark) -> Result<(), Netwo
     on_own_thread(&name, move |runtime| runtime.block_on(make_here(&slot, &nft, mark))).await
 }
 
-/// Replaces the rules of the slot's namespace.
-pub(super) async fn set_gate(slot: &Slot, nft: &Nft, gate: Gate) -> Result<(), NetworkError> {
-    let rules = SlotRules { slot, gate }.render();
+/// Lets the namespace forward, as its rules say.
+pub(super) async fn open(slot: &Slot, nft: &Nft, egress: Egress) -> Result<(), NetworkError> {
+    let rules = SlotRules { slot, egress }.render();
     let (name, nft) = (slot.namespace.clone(), nft.clone());
     on_own_thread(&slot.namespace, move |runtime| {
         Namespace::named(&name).enter()?;
-        runtime.block_on(nft.apply(&name, &rules))
+        // A slot that never forwarded has the rules that it was built with.
+        if egress != BUILT_FOR || setting::read(FORWARDING)? != "0" {
+            runtime.block_on(nft.apply(&name, &rules))?;
+        }
+        setting::write(FORWARDING, "1")
     })
     .await
 }
@@ -51,14 +62,14 @@ async fn make_here(slot: &Slot, nft: &Nft, mark: Mark) -> Result<(), NetworkErro
     let inside = Netlink::open()?;
     setting::write_where_present("ipv6/conf/all/disable_ipv6", "1")?;
     setting::write_where_present("ipv6/conf/default/disable_ipv6", "1")?;
-    setting::write("ipv4/ip_forward", "1")?;
-    let closed = SlotRules { slot, gate: Gate::Closed };
+    // Closed: the kernel forwards nothing here, whatever the rules say. To open it takes no program then.
+    setting::write(FORWARDING, "0")?;
+    let rules = SlotRules { slot, egress: BUILT_FOR }.render();
     let links = async {
         link::make_tap(slot, &inside).await?;
         link::make_veth(slot, &inside, &host_namespace).await?;
         link::route_to_host(slot, &inside).await
     };
-    let rules = closed.render();
     tokio::try_join!(nft.apply(&slot.namespace, &rules), links)?;
     move_into_link_name_space(host_namespace.as_fd(), Some(LinkNameSpaceType::Network))
         .map_err(|errno| failed(errno.into()))?;

@@ -29,7 +29,7 @@ use super::{
     pool::WarmPool,
     relay_table::{RelayLimits, RelayTable},
     resolver,
-    rules::{Gate, HostRules, Ipv4Range, host_table_name, no_host_rules},
+    rules::{HostRules, Ipv4Range, host_table_name, no_host_rules},
     setting,
 };
 
@@ -275,7 +275,7 @@ impl Network for LinuxNetwork {
 
     async fn open(&self, slot: &Slot, egress: Egress) -> Result<(), PortError> {
         let _turn = self.turn(slot.index).await;
-        let opened = build::set_gate(slot, &self.nft, Gate::Open(egress)).await;
+        let opened = build::open(slot, &self.nft, egress).await;
         opened.map_err(|error| error.into_port(format!("open network slot {}", slot.namespace)))
     }
 

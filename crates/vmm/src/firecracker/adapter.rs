@@ -1,6 +1,6 @@
 //! The port `Vmm`, answered by Firecracker.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -214,10 +214,12 @@ impl Vmm for Firecracker {
         looked.map_err(|error| error.during(format!("look at Firecracker of {}", launch.machine)))
     }
 
-    async fn pause(&self, launch: &Launch) -> Result<(), PortError> {
+    async fn pause(&self, launch: &Launch) -> Result<Duration, PortError> {
+        let began = Instant::now();
         let request = Request::PatchVm(VmState::Paused);
         let paused = self.send(launch, request, self.config.deadlines.request).await;
-        paused.map_err(|error| error.during(format!("pause {}", launch.machine)))
+        paused.map_err(|error| error.during(format!("pause {}", launch.machine)))?;
+        Ok(began.elapsed())
     }
 
     async fn resume(&self, launch: &Launch) -> Result<(), PortError> {

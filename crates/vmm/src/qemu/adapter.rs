@@ -1,6 +1,6 @@
 //! The port `Vmm`, answered by QEMU.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -21,6 +21,7 @@ use super::device_state;
 use super::error::QemuError;
 use super::installation::Installation;
 use super::launch;
+use super::monitors::Monitors;
 use super::qmp::{Monitor, QmpError, VmStatus};
 use super::run::Run;
 
@@ -32,6 +33,7 @@ pub struct Qemu {
     pub(super) facts: HostFacts,
     pub(super) accelerator: Accelerator,
     cgroups: Utf8PathBuf,
+    monitors: Monitors,
 }
 
 impl Qemu {
@@ -50,7 +52,8 @@ impl Qemu {
             (AcceleratorChoice::Kvm | AcceleratorChoice::Auto, true) => Accelerator::Kvm,
             (AcceleratorChoice::Kvm, false) => return Err(QemuError::NoHardware),
         };
-        Ok(Self { config, installation, facts, accelerator, cgroups })
+        let monitors = Monitors::default();
+        Ok(Self { config, installation, facts, accelerator, cgroups, monitors })
     }
 
     /// What guests of this host depend on.
@@ -73,9 +76,34 @@ impl Qemu {
         Run::of(launch, &self.cgroups)
     }
 
-    async fn monitor(&self, launch: &Launch) -> Result<Monitor, QemuError> {
-        Ok(Monitor::connect(&self.run(launch).monitor_socket(), self.config.deadlines.monitor)
-            .await?)
+    /// The monitor that the run's pause left open, else a new connection.
+    async fn monitor(&self, launch: &Launch) -> Result<Monitor, QmpError> {
+        let socket = self.run(launch).monitor_socket();
+        self.monitors.take(&launch.operation, &socket, self.config.deadlines.monitor).await
+    }
+
+    /// What a capture needs is said before the guest stands still, and the connection kept until it goes on.
+    async fn stand_still(&self, launch: &Launch) -> Result<Duration, QemuError> {
+        let mut monitor = self.monitor(launch).await?;
+        device_state::prepare(&mut monitor).await?;
+        let began = Instant::now();
+        monitor.stop().await?;
+        self.monitors.keep(&launch.operation, monitor);
+        Ok(began.elapsed())
+    }
+
+    async fn capture_state(&self, launch: &Launch, into: &Utf8Path) -> Result<(), QemuError> {
+        let mut monitor = match self.monitors.kept(&launch.operation) {
+            Some(prepared) => prepared,
+            None => {
+                let mut new = self.monitor(launch).await?;
+                device_state::prepare(&mut new).await?;
+                new
+            }
+        };
+        device_state::capture(&mut monitor, into, &self.config.deadlines).await?;
+        self.monitors.keep(&launch.operation, monitor);
+        Ok(())
     }
 
     async fn look(&self, launch: &Launch, handle: &VmmHandle) -> Result<Observation, QemuError> {
@@ -84,8 +112,8 @@ impl Qemu {
         };
         let socket = self.run(launch).monitor_socket();
         let looked = async {
-            let mut monitor = Monitor::connect(&socket, self.config.deadlines.observe).await?;
-            monitor.query_status().await
+            let deadline = self.config.deadlines.observe;
+            self.monitors.take(&launch.operation, &socket, deadline).await?.query_status().await
         };
         let state = match looked.await {
             Ok(VmStatus::Running) => RunState::Running,
@@ -158,9 +186,9 @@ impl Vmm for Qemu {
         looked.map_err(|error| error.during(format!("look at QEMU of {}", launch.machine)))
     }
 
-    async fn pause(&self, launch: &Launch) -> Result<(), PortError> {
-        let paused = async { Ok(self.monitor(launch).await?.stop().await?) };
-        paused.await.map_err(|error: QemuError| error.during(format!("pause {}", launch.machine)))
+    async fn pause(&self, launch: &Launch) -> Result<Duration, PortError> {
+        let paused = self.stand_still(launch).await;
+        paused.map_err(|error| error.during(format!("pause {}", launch.machine)))
     }
 
     async fn resume(&self, launch: &Launch) -> Result<(), PortError> {
@@ -169,11 +197,8 @@ impl Vmm for Qemu {
     }
 
     async fn capture(&self, launch: &Launch, into: &Utf8Path) -> Result<(), PortError> {
-        let captured = async {
-            let mut monitor = self.monitor(launch).await?;
-            device_state::capture(&mut monitor, into, &self.config.deadlines).await
-        };
-        captured.await.map_err(|error| {
+        let captured = self.capture_state(launch, into).await;
+        captured.map_err(|error| {
             error.during(format!("capture the device state of {}", launch.machine))
         })
     }
@@ -204,6 +229,7 @@ impl Vmm for Qemu {
     }
 
     async fn end(&self, launch: &Launch) -> Result<(), PortError> {
+        drop(self.monitors.kept(&launch.operation));
         let ended = self.run(launch).cgroup().end(self.config.deadlines.end).await;
         ended.map_err(|error| {
             QemuError::from(error).during(format!("end QEMU of {}", launch.machine))
@@ -229,6 +255,7 @@ impl Vmm for Qemu {
     }
 
     async fn end_orphan(&self, operation: &OperationId) -> Result<(), PortError> {
+        drop(self.monitors.kept(operation));
         let ended =
             Cgroup::at(&self.cgroups, operation.as_str()).end(self.config.deadlines.end).await;
         ended.map_err(|error| {

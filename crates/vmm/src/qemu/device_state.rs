@@ -23,7 +23,13 @@ const BANDWIDTH: u64 = 1 << 40;
 /// How often the end of a migration is looked for where no event tells it.
 const POLLED_EVERY: Duration = Duration::from_micros(200);
 
-/// Writes the device state of a paused guest to the new file `into`. The guest stays paused, whatever happens.
+/// Says what every capture needs, before the guest stands still for it.
+pub(super) async fn prepare(monitor: &mut Monitor) -> Result<(), QemuError> {
+    monitor.set_migration_capabilities().await?;
+    Ok(monitor.set_migration_bandwidth(BANDWIDTH).await?)
+}
+
+/// Writes the device state of a paused guest, whose monitor is [prepared](prepare), to the new file `into`. The guest stays paused, whatever happens.
 ///
 /// QEMU writes to a pipe and never holds the file, so the file may be sealed as it is.
 pub(super) async fn capture(
@@ -39,8 +45,6 @@ pub(super) async fn capture(
         |source| QemuError::File { action: "write device state to", path: into.to_owned(), source };
     let file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(into).map_err(failed)?;
-    monitor.set_migration_capabilities().await?;
-    monitor.set_migration_bandwidth(BANDWIDTH).await?;
     let (reader, writer) = io::pipe().map_err(failed)?;
     let reader = pipe::Receiver::from_owned_fd(reader.into()).map_err(failed)?;
     monitor.migrate_to(writer.as_fd()).await?;

@@ -37,16 +37,7 @@ impl Control for ControlService {
         &self,
         _request: Request<HandshakeRequest>,
     ) -> Result<Response<HandshakeResponse>, Status> {
-        let boot_id =
-            std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Ok(Response::new(HandshakeResponse {
-            protocol_version: limits::PROTOCOL_VERSION,
-            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            boot_id: boot_id.trim().to_owned(),
-            capabilities: capabilities(&self.machine),
-            frozen: self.machine.freezer.is_frozen(),
-            renewals: self.machine.renewals.load(Ordering::Relaxed),
-        }))
+        Ok(Response::new(who_answers(&self.machine)))
     }
 
     async fn info(&self, _request: Request<InfoRequest>) -> Result<Response<InfoResponse>, Status> {
@@ -115,11 +106,12 @@ impl Control for ControlService {
     ) -> Result<Response<RenewResponse>, Status> {
         let machine = self.machine.clone();
         let renewing = to_the_end(async move { renew(&machine, request.into_inner()).await });
-        let response = renewing.await?.map_err(|error| {
+        let renewed = renewing.await?.map_err(|error| {
             tracing::error!(error = chain(&error), "a renewal failed");
             Status::aborted(chain(&error))
         })?;
-        Ok(Response::new(response))
+        let handshake = Some(who_answers(&self.machine));
+        Ok(Response::new(RenewResponse { handshake, ..renewed }))
     }
 
     async fn shutdown(
@@ -141,6 +133,18 @@ async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Status> {
     tokio::spawn(work).await.map_err(|_ended| Status::internal("the agent is ending"))
+}
+
+fn who_answers(machine: &Machine) -> HandshakeResponse {
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    HandshakeResponse {
+        protocol_version: limits::PROTOCOL_VERSION,
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot_id: boot_id.trim().to_owned(),
+        capabilities: capabilities(machine),
+        frozen: machine.freezer.is_frozen(),
+        renewals: machine.renewals.load(Ordering::Relaxed),
+    }
 }
 
 fn capabilities(machine: &Machine) -> Vec<String> {

@@ -19,7 +19,7 @@ use engine::plan::{Capacity, Deadlines, Defaults, Overcommit, Settings};
 use engine::port::{
     CheckDepth, Chunks, Configured, DiskSource, DownloadTarget, Fault, Files, Guest, GuestIdentity,
     Launch, LaunchSpec, Login, Network, Observation, OpenRelay, Opened, OriginOf, PartSink,
-    PortError, Reach, Relay, Renewal, RunState, SealRequest, UploadJob, Vmm, VmmHandle,
+    PortError, Reach, Relay, Renewal, Renewed, RunState, SealRequest, UploadJob, Vmm, VmmHandle,
 };
 use engine::record::{ArtifactSum, Manifest, Origin, SealedArtifact, Shape, Slot, VmmKind};
 use engine::runner::Runner;
@@ -60,8 +60,8 @@ impl Vmm for Yes {
     async fn observe(&self, _: &Launch, _: &VmmHandle) -> Done<Observation> {
         Ok(Observation::Alive(RunState::Running))
     }
-    async fn pause(&self, _: &Launch) -> Done {
-        Ok(())
+    async fn pause(&self, _: &Launch) -> Done<Duration> {
+        Ok(Duration::ZERO)
     }
     async fn resume(&self, _: &Launch) -> Done {
         Ok(())
@@ -173,19 +173,22 @@ impl Network for Yes {
 }
 
 fn configured() -> Configured {
-    Configured { ssh_host_public_key: None, agent_version: "1".into() }
+    Configured { ssh_host_public_key: None }
 }
 
 #[async_trait]
 impl Guest for Yes {
+    async fn connect_ahead(&self, _: &Reach, _: Duration) -> Done {
+        Ok(())
+    }
     async fn handshake(&self, _: &Reach, _: Duration) -> Done<String> {
         Ok("1".into())
     }
     async fn configure(&self, _: &Reach, _: &GuestIdentity, _: Duration) -> Done<Configured> {
         Ok(configured())
     }
-    async fn renew(&self, _: &Reach, _: &Renewal, _: Duration) -> Done<Configured> {
-        Ok(configured())
+    async fn renew(&self, _: &Reach, _: &Renewal, _: Duration) -> Done<Renewed> {
+        Ok(Renewed { agent_version: "1".into(), configured: configured() })
     }
     async fn freeze(&self, _: &Reach, _: Duration, _: Duration) -> Done {
         Ok(())
@@ -292,6 +295,7 @@ impl Stub {
         let yes = Arc::new(Yes::default());
         let vmm: Arc<dyn Vmm> = Arc::<Yes>::clone(&yes);
         let host = Host {
+            watch: Arc::new(engine::watch::StepLog),
             journal: Arc::new(store.unwrap()),
             vmms: HashMap::from([(VmmKind::Qemu, vmm)]),
             files: Arc::<Yes>::clone(&yes),
@@ -309,7 +313,6 @@ impl Stub {
             Arc::<Yes>::clone(&yes),
             crate::file_uses::FileUses::default(),
             limits,
-            Arc::default(),
         );
         Self { api, yes, root, _directory: directory }
     }

@@ -22,22 +22,13 @@ const TABLE: &str = "computer";
 /// which by default holds 65,536 to 262,144 and is shared by all.
 const FLOW_LIMIT: u32 = 4_096;
 
-/// What a namespace lets through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
-    /// Nothing, in either direction.
-    Closed,
-    /// The host reaches the guest and has its answers; the guest reaches what the policy says.
-    Open(Egress),
-}
-
 /// Writes the rules of one namespace.
 #[derive(Debug, Clone, Copy)]
 pub struct SlotRules<'a> {
     /// The slot whose addresses they name.
     pub slot: &'a Slot,
-    /// What they let through.
-    pub gate: Gate,
+    /// What the guest reaches. In either case the host reaches the guest and has its answers.
+    pub egress: Egress,
 }
 
 impl SlotRules<'_> {
@@ -45,18 +36,13 @@ impl SlotRules<'_> {
     pub fn render(&self) -> Nftables<'static> {
         let mut table = TableBuilder::replace(TABLE);
         deny_by_default(&mut table);
-        match self.gate {
-            Gate::Closed => {}
-            Gate::Open(egress) => {
-                self.translate(&mut table);
-                pass_answers_and_host(&mut table);
-                table.chain("egress");
-                table.rule("forward", [came_through(TAP), leaves_through(UPLINK), go_to("egress")]);
-                match egress {
-                    Egress::Open => self.pass_public(&mut table),
-                    Egress::None => table.rule("egress", [refuse()]),
-                }
-            }
+        self.translate(&mut table);
+        pass_answers_and_host(&mut table);
+        table.chain("egress");
+        table.rule("forward", [came_through(TAP), leaves_through(UPLINK), go_to("egress")]);
+        match self.egress {
+            Egress::Open => self.pass_public(&mut table),
+            Egress::None => table.rule("egress", [refuse()]),
         }
         table.finish()
     }

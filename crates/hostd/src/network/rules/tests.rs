@@ -7,13 +7,13 @@ use engine::record::{AddressBlock, Slot};
 use nftables::schema::Nftables;
 use serde_json::Value;
 
-use super::{Gate, HostRules, Ipv4Range, SlotRules};
+use super::{HostRules, Ipv4Range, SlotRules};
 
 const BLOCK: AddressBlock = AddressBlock { first: Ipv4Addr::new(10, 213, 0, 0), prefix_length: 16 };
 
-fn slot_rules(gate: Gate) -> Nftables<'static> {
+fn slot_rules(egress: Egress) -> Nftables<'static> {
     let slot = Slot::new("0123abcd", BLOCK, 200_000, 7);
-    SlotRules { slot: &slot, gate }.render()
+    SlotRules { slot: &slot, egress }.render()
 }
 
 fn host_rules(resolvers: &[[u8; 4]]) -> HostRules {
@@ -53,19 +53,14 @@ fn sort_flags(value: &mut Value) {
 }
 
 #[test]
-fn a_closed_namespace_has_no_rule_that_lets_anything_pass_promise_p8() {
-    assert_golden(&slot_rules(Gate::Closed), include_str!("golden/slot_closed.json"));
-}
-
-#[test]
 fn a_namespace_without_egress_answers_the_host_and_refuses_the_rest() {
-    let rules = slot_rules(Gate::Open(Egress::None));
+    let rules = slot_rules(Egress::None);
     assert_golden(&rules, include_str!("golden/slot_none.json"));
 }
 
 #[test]
 fn an_open_namespace_leads_to_names_and_public_addresses_only_promise_p10() {
-    let rules = slot_rules(Gate::Open(Egress::Open));
+    let rules = slot_rules(Egress::Open);
     assert_golden(&rules, include_str!("golden/slot_open.json"));
 }
 

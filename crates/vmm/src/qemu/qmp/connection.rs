@@ -66,6 +66,12 @@ impl Monitor {
         Ok(monitor)
     }
 
+    /// The same connection, with another deadline for every later command.
+    #[must_use]
+    pub fn within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
     /// The version object of QEMU's greeting.
     pub fn version(&self) -> &Value {
         &self.version
