@@ -4,13 +4,17 @@ use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let descriptors = protox::compile(["proto/agent.proto", "proto/files.proto"], ["proto"])?;
+    let descriptors = protox::compile(
+        ["proto/agent.proto", "proto/files.proto", "proto/mounts.proto"],
+        ["proto"],
+    )?;
     tonic_prost_build::configure()
         .bytes(".computer")
         .skip_debug([
             ".computer.agent.v1.ReseedRequest",
             ".computer.agent.v1.RenewRequest",
             ".computer.agent.v1.LoginWebhook",
+            ".computer.mounts.v1.MountRequest",
         ])
         .compile_fds(descriptors)?;
     Ok(())

@@ -58,6 +58,18 @@ pub async fn apply(step: &Step, operation: &OperationId, host: &Host) -> Result<
             Ok(none())
         }
         Step::ServeFiles { launch } => host.guest.serve_files(launch).await.map(|()| none()),
+        Step::KeepSecret { path, secret } => {
+            host.files.keep_secret(path, secret).await.map(|()| none())
+        }
+        Step::ForgetSecret { path } => host.files.forget_secret(path).await.map(|()| none()),
+        Step::Unmount { launch, mount, deadline_ms } => {
+            let deadline = Duration::from_millis(*deadline_ms);
+            if let Err(error) = host.guest.unmount(&reach(launch), mount, deadline).await {
+                // What the guest still has goes with its run, or when its mounts are looked at next.
+                warn!(machine = %launch.machine, %mount, error = error.chain(), "not unmounted now");
+            }
+            Ok(none())
+        }
         Step::ShutDown { launch, protocol, deadline_ms } => {
             shut_down(host, launch, *protocol, Duration::from_millis(*deadline_ms)).await
         }

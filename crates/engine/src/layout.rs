@@ -40,6 +40,11 @@ impl Layout {
         self.machines().join(id.as_str())
     }
 
+    /// The secret of a mount, by the operation that made it: a file that no guest and no snapshot has.
+    pub fn mount_secret(&self, id: &MachineId, made_by: &OperationId) -> Utf8PathBuf {
+        self.machine(id).join("mounts").join(made_by.as_str())
+    }
+
     /// All snapshots.
     pub fn snapshots(&self) -> Utf8PathBuf {
         self.root.join("snapshots")

@@ -18,6 +18,7 @@ pub mod apply;
 pub mod claim;
 pub mod host;
 pub mod layout;
+pub mod mounts;
 pub mod phase;
 pub mod plan;
 pub mod port;

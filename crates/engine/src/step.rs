@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use contract::artifact::ArtifactId;
 use contract::machine::GuestProtocol;
-use contract::{MachineId, PresignedUrl, Sha256Hex, SnapshotId};
+use contract::{MachineId, MountId, PresignedUrl, Secret, Sha256Hex, SnapshotId};
 use serde::{Deserialize, Serialize};
 
 use crate::port::{
@@ -34,6 +34,12 @@ pub enum Step {
     AwaitAgent { launch: Launch, deadline_ms: u64 },
     /// Waits until nobody needs the files of this guest any more.
     ServeFiles { launch: Launch },
+    /// Keeps a secret in a file of root's alone, whose name is this operation's. Undo: remove it.
+    KeepSecret { path: Utf8PathBuf, secret: Secret },
+    /// Removes such a file.
+    ForgetSecret { path: Utf8PathBuf },
+    /// Has a guest take a mount away, if it still can.
+    Unmount { launch: Launch, mount: MountId, deadline_ms: u64 },
     /// Asks the guest to power off and waits until it has, or the deadline has passed.
     ShutDown { launch: Launch, protocol: GuestProtocol, deadline_ms: u64 },
     /// Ends a run and removes its cgroup.
@@ -93,6 +99,9 @@ impl Step {
             Self::AwaitReady { .. } => "await_ready",
             Self::AwaitAgent { .. } => "await_agent",
             Self::ServeFiles { .. } => "serve_files",
+            Self::KeepSecret { .. } => "keep_secret",
+            Self::ForgetSecret { .. } => "forget_secret",
+            Self::Unmount { .. } => "unmount",
             Self::ShutDown { .. } => "shut_down",
             Self::EndRun { .. } => "end_run",
             Self::DestroySlot { .. } => "destroy_slot",

@@ -18,6 +18,7 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
             host.guest.forget(&spec.launch).await;
             host.vmm(spec.launch.vmm)?.end(&spec.launch).await
         }
+        Step::KeepSecret { path, .. } => host.files.forget_secret(path).await,
         Step::Pause { launch } => host.vmm(launch.vmm)?.resume(launch).await,
         Step::Freeze { launch, deadline_ms, .. } => {
             thaw(host, launch, Duration::from_millis(*deadline_ms)).await
@@ -30,6 +31,8 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
         | Step::CloneFile { .. }
         | Step::GiveTo { .. }
         | Step::AwaitReady { .. }
+        | Step::ForgetSecret { .. }
+        | Step::Unmount { .. }
         | Step::AwaitAgent { .. }
         | Step::ServeFiles { .. }
         | Step::ShutDown { .. }

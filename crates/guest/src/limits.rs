@@ -81,6 +81,9 @@ pub const GREP_BYTES: usize = 4 << 20;
 /// Directories that one watch sees into.
 pub const WATCHED_DIRECTORIES: usize = 4096;
 
+/// Stores that a guest mounts.
+pub const MOUNTS: usize = 16;
+
 /// Randomness of one reseed.
 pub const SEED_BYTES: std::ops::RangeInclusive<usize> = 32..=512;
 

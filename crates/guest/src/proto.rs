@@ -16,6 +16,17 @@ pub mod files {
     tonic::include_proto!("computer.files.v1");
 }
 
+/// Mounted stores: `proto/mounts.proto`.
+pub mod mounts {
+    tonic::include_proto!("computer.mounts.v1");
+}
+
+impl fmt::Debug for mounts::MountRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("MountRequest").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for ReseedRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("ReseedRequest").finish_non_exhaustive()

@@ -1,6 +1,6 @@
 //! A real S3-compatible object store on loopback, and the URLs that a control plane would sign for it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -36,17 +36,22 @@ pub struct StoreServer {
 }
 
 impl StoreServer {
-    /// Serves what lies in `dir`, with one bucket.
+    /// Serves what lies in `dir`, with one bucket, on loopback.
     pub async fn start(dir: &Utf8Path) -> Result<Self, HarnessError> {
+        Self::start_at(dir, Ipv4Addr::LOCALHOST).await
+    }
+
+    /// The same on another address of this host, such as one that guests can be let to.
+    pub async fn start_at(dir: &Utf8Path, address: Ipv4Addr) -> Result<Self, HarnessError> {
         let made = std::fs::create_dir_all(dir.join(BUCKET));
         made.map_err(HarnessError::io(format!("make {dir}")))?;
         let files = FileSystem::new(dir.as_std_path())
             .map_err(|error| failed("open the store", format!("{error:?}")))?;
         let mut builder = S3ServiceBuilder::new(files);
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-        let listener = TcpListener::bind(("127.0.0.1", 0))
+        let listener = TcpListener::bind((address, 0))
             .await
-            .map_err(HarnessError::io("listen on loopback"))?;
+            .map_err(HarnessError::io(format!("listen on {address}")))?;
         let address =
             listener.local_addr().map_err(HarnessError::io("name the store's address"))?;
         let url = format!("http://{address}");

@@ -107,6 +107,24 @@ fn promise_p2_p4_reaching_the_files_of_a_stopped_machine_leaves_it_stopped_at_ev
 }
 
 #[test]
+fn promise_p2_p11_a_mount_is_recorded_with_its_secret_or_not_at_all_at_every_fault() {
+    sweep(&Case::new([Intent::Create("box")], Intent::Mount("box", "data")));
+}
+
+#[test]
+fn promise_p2_p11_a_restore_takes_over_the_mounts_of_its_source_at_every_fault() {
+    let arranged =
+        [Intent::Create("box"), Intent::Mount("box", "data"), Intent::Snapshot("box", "saved")];
+    sweep(&Case::new(arranged, Intent::Restore("saved", "clone")));
+}
+
+#[test]
+fn promise_p9_p11_a_mount_goes_with_its_secret_at_every_fault() {
+    let arranged = [Intent::Create("box"), Intent::Mount("box", "data")];
+    sweep(&Case::new(arranged, Intent::Unmount("box", "data")));
+}
+
+#[test]
 fn promise_p12_an_upload_resumes_after_every_fault() {
     let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved")];
     sweep(&Case::new(arranged, Intent::Upload("saved")));

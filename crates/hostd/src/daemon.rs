@@ -28,6 +28,7 @@ use crate::http::serve::{Listener, serve};
 use crate::http::{Api, ByHost, Token, by_host, router};
 use crate::maintenance;
 use crate::mint::SystemMint;
+use crate::mount_keeper;
 use crate::room::HostRoom;
 use crate::root::{Root, RootError, group_id};
 use crate::wiring::{self, Wired, WiringError};
@@ -150,6 +151,7 @@ async fn start(
     let slots = usize::try_from(config.network.warm_slots).unwrap_or(usize::MAX);
     let network = Arc::clone(&wired.network);
     tasks.spawn(maintenance::keep_warm(api.clone(), network, slots, every, ending.clone()));
+    tasks.spawn(mount_keeper::keep(api.clone(), ending.clone()));
     let every = Duration::from_millis(config.deadlines.scrub_interval_ms);
     tasks.spawn(maintenance::scrub(api.clone(), every, ending.clone()));
     Ok(api)

@@ -10,6 +10,7 @@ pub mod http;
 pub mod logging;
 pub mod maintenance;
 pub mod mint;
+pub mod mount_keeper;
 pub mod network;
 pub mod program;
 pub mod room;

@@ -156,6 +156,7 @@ fn network_settings(config: &Config, root: &Root) -> Result<NetworkSettings, Wir
         block: parse_block(&config.network.address_block)?,
         egress_interface: config.network.egress_interface.clone(),
         resolvers: config.network.resolvers.clone(),
+        allowed: config.network.allowed.clone(),
         relays: relay_limits(&config.relay),
     })
 }

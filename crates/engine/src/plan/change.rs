@@ -2,14 +2,15 @@
 
 use contract::artifact::ArtifactId;
 use contract::machine::Identity;
-use contract::{MachineId, OperationId, PublishedPortId, SnapshotId};
+use contract::{MachineId, MountId, OperationId, PublishedPortId, SnapshotId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::phase::Run;
 use crate::port::{Launch, VmmHandle};
 use crate::record::{
-    ArtifactSum, Finding, Machine, Moment, PublishedPort, RelayPort, Slot, Snapshot, Volume,
+    ArtifactSum, Finding, Machine, Moment, Mount, MountState, PublishedPort, RelayPort, Slot,
+    Snapshot, Volume,
 };
 
 /// A change of the records. As planned, what only steps find out is still absent; [`Change::complete`] carries it over.
@@ -55,6 +56,12 @@ pub enum Change {
     MachineStopped { machine: MachineId, reason: Option<String> },
     /// The machine and the volumes that go with it are gone from the records.
     MachineRemoved { machine: MachineId },
+    /// A mount is recorded.
+    MountAdded { machine: MachineId, mount: Box<Mount> },
+    /// How far the mounts of this launch have come.
+    MountsSeen { machine: MachineId, launch: OperationId, states: Vec<(MountId, MountState)> },
+    /// A mount is gone from the records.
+    MountRemoved { machine: MachineId, mount: MountId },
     /// A stopped machine's guest is up for its files. Its record stays as it is.
     FilesOpened {
         machine: MachineId,
@@ -144,6 +151,9 @@ impl Change {
             | Self::MachineFailed { .. }
             | Self::MachineStopped { .. }
             | Self::MachineRemoved { .. }
+            | Self::MountAdded { .. }
+            | Self::MountsSeen { .. }
+            | Self::MountRemoved { .. }
             | Self::FilesOpened { .. }
             | Self::SnapshotSummed { .. }
             | Self::SnapshotQuarantined { .. }

@@ -3,7 +3,7 @@
 use contract::{MachineId, PublishedPortId, SnapshotId, VolumeId};
 
 use crate::phase::{Event, TransitionError};
-use crate::record::{Machine, PublishedPort, Snapshot, SnapshotState, Volume};
+use crate::record::{Machine, MountState, PublishedPort, Snapshot, SnapshotState, Volume};
 
 use super::{Change, MovedPort};
 
@@ -78,6 +78,8 @@ pub fn writes(change: &Change, records: &dyn Lookup) -> Result<Vec<Write>, Write
         Change::MachineReady { machine, launch, identity, agent_version, ssh_host_public_key } => {
             let Some(mut record) = current(records, machine, launch) else { return Ok(vec![]) };
             record.identity = *identity;
+            // Another boot, another guest: what the last one had mounted it has not.
+            record.mounts.iter_mut().for_each(|mount| mount.state = MountState::Pending);
             record.agent_version.clone_from(agent_version);
             if ssh_host_public_key.is_some() {
                 record.ssh_host_public_key.clone_from(ssh_host_public_key);
@@ -107,6 +109,25 @@ pub fn writes(change: &Change, records: &dyn Lookup) -> Result<Vec<Write>, Write
             let ports = records.published_ports_of(machine).into_iter();
             let ports = ports.map(|port| Write::RemovePublishedPort(port.machine, port.id));
             Ok(volumes.chain(ports).chain([Write::RemoveMachine(machine.clone())]).collect())
+        }
+        Change::MountAdded { machine, mount } => {
+            let mut record = known(records, machine)?;
+            record.mounts.push(mount.as_ref().clone());
+            Ok(vec![Write::Machine(Box::new(record))])
+        }
+        Change::MountsSeen { machine, launch, states } => {
+            let Some(mut record) = current(records, machine, launch) else { return Ok(vec![]) };
+            for mount in &mut record.mounts {
+                if let Some((_, state)) = states.iter().find(|(id, _)| *id == mount.id) {
+                    mount.state.clone_from(state);
+                }
+            }
+            Ok(vec![Write::Machine(Box::new(record))])
+        }
+        Change::MountRemoved { machine, mount } => {
+            let mut record = known(records, machine)?;
+            record.mounts.retain(|other| other.id != *mount);
+            Ok(vec![Write::Machine(Box::new(record))])
         }
         Change::SnapshotAdded { snapshot } => Ok(vec![Write::Snapshot(snapshot.clone())]),
         Change::SnapshotSummed { snapshot, artifact, sum } => {

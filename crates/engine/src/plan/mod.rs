@@ -9,6 +9,7 @@ pub mod compatibility;
 mod facts;
 pub mod files;
 pub mod machine;
+pub mod mount;
 pub mod published_port;
 mod refusal;
 pub mod relay;

@@ -12,7 +12,8 @@ use crate::layout::machine_file;
 use crate::phase::Phase;
 use crate::port::{Boot, CheckDepth, DiskSource, DownloadTarget};
 use crate::record::{
-    Machine, Manifest, Memory, Origin, Slot, Snapshot, SnapshotState, VmmKind, Volume,
+    Machine, Manifest, Memory, Mount, MountState, Origin, Slot, Snapshot, SnapshotOrigin,
+    SnapshotState, VmmKind, Volume,
 };
 use crate::step::Step;
 
@@ -89,6 +90,7 @@ pub fn plan(
         identity: None,
         agent_version: None,
         ssh_host_public_key: None,
+        mounts: inherited_mounts(source, origin, facts),
         phase: Phase::Stopped { reason: None },
         created_at: facts.now,
         started_at: Some(facts.now),
@@ -102,6 +104,7 @@ pub fn plan(
         Source::Durable(durable) => prepare.extend(files.durable(durable)?),
     }
     prepare.extend(place_kernel(&request.artifact, &launch));
+    prepare.extend(inherited_secrets(&machine, origin, facts));
     let boot = Boot::Restore {
         vmstate: launch.dir.join(machine_file::VMSTATE),
         tsc_khz: origin.host.tsc_khz,
@@ -148,6 +151,34 @@ fn memory(source: &Source<'_>, vmm: VmmKind, snapshot: &SnapshotId) -> Memory {
         (Source::Local(_), VmmKind::Firecracker) => Memory::Sealed { snapshot: snapshot.clone() },
         (Source::Durable(_), _) | (_, VmmKind::Qemu) => Memory::Own,
     }
+}
+
+/// What the source mounts, where it is a machine of this host still: the clone mounts the same, once it is itself.
+fn inherited_mounts(source: &Source<'_>, origin: &SnapshotOrigin, facts: &Facts<'_>) -> Vec<Mount> {
+    match (source, facts.machine(&origin.machine)) {
+        (Source::Local(_), Ok(original)) => original
+            .mounts
+            .iter()
+            .map(|mount| Mount { state: MountState::Pending, ..mount.clone() })
+            .collect(),
+        (Source::Durable(_), _) | (Source::Local(_), Err(_)) => vec![],
+    }
+}
+
+/// Their secrets, in a directory of the clone's own.
+fn inherited_secrets(machine: &Machine, origin: &SnapshotOrigin, facts: &Facts<'_>) -> Vec<Step> {
+    let layout = &facts.settings.layout;
+    let Some(first) = machine.mounts.first() else { return vec![] };
+    let dir = layout.mount_secret(&machine.id, &first.made_by);
+    let dir = dir.parent().map(ToOwned::to_owned).unwrap_or_default();
+    let mut steps = vec![Step::MakeDir { dir }];
+    steps.extend(machine.mounts.iter().map(|mount| Step::CloneFile {
+        source: DiskSource::File { path: layout.mount_secret(&origin.machine, &mount.made_by) },
+        to: layout.mount_secret(&machine.id, &mount.made_by),
+        size_bytes: None,
+        owner: None,
+    }));
+    steps
 }
 
 /// How the files of a snapshot come to lie in the machine's directory.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
 use contract::OperationId;
-use contract::{ArtifactUrl, Sha256Hex};
+use contract::{ArtifactUrl, Secret, Sha256Hex};
 use serde::{Deserialize, Serialize};
 
 use crate::record::ArtifactSum;
@@ -67,6 +67,15 @@ pub trait Files: Send + Sync {
 
     /// Writes back what is dirty in these files, so that a clone inside the pause finds little to write.
     async fn sync_dirty(&self, paths: &[Utf8PathBuf]) -> Result<(), PortError>;
+
+    /// Keeps a secret, durably, in a file that only root reads; the directory is made where it is missing.
+    async fn keep_secret(&self, path: &Utf8Path, secret: &Secret) -> Result<(), PortError>;
+
+    /// Reads it again.
+    async fn read_secret(&self, path: &Utf8Path) -> Result<Secret, PortError>;
+
+    /// Removes it. Idempotent.
+    async fn forget_secret(&self, path: &Utf8Path) -> Result<(), PortError>;
 
     /// Operations that own something in `scratch`, for the sweep.
     async fn carried_scratch(&self) -> Result<Vec<OperationId>, PortError>;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use contract::machine::GuestConfig;
+use contract::{MountId, Secret};
 use serde::{Deserialize, Serialize};
+
+use crate::record::{Mount, MountState};
 
 use super::{Launch, PortError};
 
@@ -61,6 +64,24 @@ pub struct Configured {
     pub ssh_host_public_key: Option<String>,
 }
 
+/// A store that a guest is to mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountOrder {
+    /// What and where.
+    pub mount: Mount,
+    /// What proves who the guest is to the store; may be empty.
+    pub secret: Secret,
+}
+
+/// What a guest says of a mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountReport {
+    /// Which.
+    pub id: MountId,
+    /// How far it came.
+    pub state: MountState,
+}
+
 /// The agent, seen from the host.
 #[async_trait]
 pub trait Guest: Send + Sync {
@@ -114,6 +135,29 @@ pub trait Guest: Send + Sync {
     /// Lets the files of a guest that was booted for them be reached, and returns when nobody needs them any more: at once for a guest
     /// that an earlier daemon booted.
     async fn serve_files(&self, launch: &Launch) -> Result<(), PortError>;
+
+    /// Has the guest begin to mount a store; [`Guest::mounts`] says how far it came.
+    async fn mount(
+        &self,
+        reach: &Reach,
+        order: &MountOrder,
+        deadline: Duration,
+    ) -> Result<(), PortError>;
+
+    /// Has it write back and take a mount away. Idempotent.
+    async fn unmount(
+        &self,
+        reach: &Reach,
+        mount: &MountId,
+        deadline: Duration,
+    ) -> Result<(), PortError>;
+
+    /// What the guest mounts.
+    async fn mounts(
+        &self,
+        reach: &Reach,
+        deadline: Duration,
+    ) -> Result<Vec<MountReport>, PortError>;
 
     /// Forgets cached connections to a run that is over.
     async fn forget(&self, launch: &Launch);

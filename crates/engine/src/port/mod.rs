@@ -21,7 +21,10 @@ pub use chunks::{
 pub use clock::Clock;
 pub use error::{Fault, PortError};
 pub use files::{DiskSource, Files};
-pub use guest::{Configured, Guest, GuestIdentity, Login, Reach, Renewal, Renewed, SshHostKeys};
+pub use guest::{
+    Configured, Guest, GuestIdentity, Login, MountOrder, MountReport, Reach, Renewal, Renewed,
+    SshHostKeys,
+};
 pub use journal::{BeginError, Closing, Journal};
 pub use network::{Network, OpenRelay, Opened, Relay};
 pub use vmm::{

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::phase::Phase;
 
+use super::Mount;
+
 use super::RelayPort;
 
 /// Which VMM runs a guest.
@@ -82,6 +84,9 @@ pub struct Machine {
     pub agent_version: Option<String>,
     /// The public SSH host key, as the agent told it.
     pub ssh_host_public_key: Option<String>,
+    /// Stores that its guest mounts, oldest first.
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
     /// What it does now.
     pub phase: Phase,
     /// When its record was made.

@@ -1,6 +1,7 @@
 //! What the daemon remembers, as it stands in the store: strict, versioned by the store's schema, changed only by commits.
 
 mod machine;
+mod mount;
 mod operation;
 mod port;
 mod slot;
@@ -8,6 +9,7 @@ mod snapshot;
 mod volume;
 
 pub use machine::{Machine, Memory, Shape, VmmKind};
+pub use mount::{Mount, MountState};
 pub use operation::{Finding, Moment, Operation, OperationError};
 pub use port::{PortRange, PublishedPort, RelayPort};
 pub use slot::{AddressBlock, Slot};

@@ -87,6 +87,7 @@ pub(super) fn start(machine: &str, number: u8) -> Change {
         identity: None,
         agent_version: None,
         ssh_host_public_key: None,
+        mounts: vec![],
         phase: Phase::Stopped { reason: None },
         created_at: now(),
         started_at: None,

@@ -136,6 +136,7 @@ pub(crate) fn machine(name: &str) -> Machine {
         identity: None,
         agent_version: None,
         ssh_host_public_key: None,
+        mounts: vec![],
         phase: Phase::Stopped { reason: None },
         created_at: now(),
         started_at: Some(now()),

@@ -5,6 +5,7 @@
 mod facts;
 mod files;
 mod machines;
+mod mounts;
 mod ports;
 mod refusals;
 mod restores;

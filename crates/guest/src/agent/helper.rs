@@ -77,6 +77,56 @@ pub(crate) async fn run(
     }
 }
 
+/// Runs a program that is given a line on standard input, and answers the line that it writes.
+pub(crate) async fn pipe(
+    reaper: &Reaper,
+    command: &[&str],
+    input: String,
+    deadline: Duration,
+) -> Result<String, HelperError> {
+    const LINE_BYTES: u64 = 16 * 1024;
+    let program = command.first().copied().unwrap_or_default().to_owned();
+    let start_error = |source| HelperError::Start { program: program.clone(), source };
+    let mut process = Command::new(&program);
+    process
+        .args(command.iter().skip(1))
+        .env_clear()
+        .env("PATH", DEFAULT_PATH)
+        .env("HOME", "/root")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let (mut child, running) = reaper.spawn(&mut process).map_err(start_error)?;
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let talking = tokio::task::spawn_blocking(move || {
+        use std::io::{Read as _, Write as _};
+        if let Some(mut stdin) = stdin {
+            stdin.write_all(input.as_bytes())?;
+        }
+        let mut line = String::new();
+        if let Some(stdout) = stdout {
+            stdout.take(LINE_BYTES).read_to_string(&mut line)?;
+        }
+        Ok::<_, io::Error>(line.trim().to_owned())
+    });
+    let talked = timeout(deadline, async {
+        let line = talking.await;
+        (line, running.ending.await)
+    });
+    match talked.await {
+        Ok((Ok(Ok(line)), Ok(Ending::Exited(0)))) => Ok(line),
+        Ok((Ok(Err(source)), _)) => Err(HelperError::Start { program, source }),
+        Ok((_, Ok(ending))) => Err(HelperError::Ended { program, ending }),
+        Ok((_, Err(_closed))) => Err(HelperError::Lost { program }),
+        Err(_elapsed) => {
+            if let Err(error) = reaper.signal(running.pid, Signal::KILL, ToGroup::No) {
+                tracing::warn!(%error, program, "could not kill a helper");
+            }
+            Err(HelperError::Deadline { program, deadline })
+        }
+    }
+}
+
 /// The program is there to be run.
 pub(crate) fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;

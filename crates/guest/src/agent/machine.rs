@@ -7,6 +7,7 @@ use super::exec::SessionTable;
 use super::freezer::Freezer;
 use super::identity::Applier;
 use super::init::SshServer;
+use super::mounts::Mounts;
 use super::options::Role;
 use super::places::Places;
 use super::reaper::Reaper;
@@ -23,6 +24,7 @@ pub(crate) struct Machine {
     pub(crate) freezer: Freezer,
     pub(crate) sessions: SessionTable,
     pub(crate) ssh_server: SshServer,
+    pub(crate) mounts: Mounts,
     pub(crate) orders: Orders,
     pub(crate) renewals: AtomicU64,
 }

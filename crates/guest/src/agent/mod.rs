@@ -22,6 +22,7 @@ mod info;
 mod init;
 mod listen;
 mod machine;
+mod mounts;
 mod nonblocking;
 mod options;
 mod places;

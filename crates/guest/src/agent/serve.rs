@@ -13,11 +13,12 @@ use super::listen::{
 };
 use super::machine::Machine;
 use super::options::Options;
-use super::services::{ControlService, FilesService, SessionsService};
+use super::services::{ControlService, FilesService, MountsService, SessionsService};
 use crate::framing::Presence;
 use crate::limits;
 use crate::proto::control_server::ControlServer;
 use crate::proto::files::files_server::FilesServer;
+use crate::proto::mounts::mounts_server::MountsServer;
 use crate::proto::sessions_server::SessionsServer;
 
 /// Serves connections as they come; returns when no listener is left.
@@ -29,6 +30,8 @@ pub(super) async fn serve(
         .max_decoding_message_size(limits::MESSAGE_BYTES);
     let sessions = SessionsServer::new(SessionsService { machine: machine.clone() })
         .max_decoding_message_size(limits::MESSAGE_BYTES);
+    let mounts = MountsServer::new(MountsService { machine: machine.clone() })
+        .max_decoding_message_size(limits::MESSAGE_BYTES);
     let files = FilesServer::new(FilesService::new(machine))
         .max_decoding_message_size(limits::MESSAGE_BYTES);
     Server::builder()
@@ -39,6 +42,7 @@ pub(super) async fn serve(
         .add_service(control)
         .add_service(sessions)
         .add_service(files)
+        .add_service(mounts)
         .serve_with_incoming(ReceiverStream::new(connections).map(Ok::<_, std::io::Error>))
         .await
 }

@@ -13,6 +13,7 @@ use super::exec::SessionTable;
 use super::freezer::Freezer;
 use super::init::{self, SshServer};
 use super::machine::Machine;
+use super::mounts::Mounts;
 use super::options::{Options, Role};
 use super::places::Places;
 use super::reaper::Reaper;
@@ -116,6 +117,12 @@ fn machine(
     let guest = cgroups.as_ref().map(|cgroups| cgroups.guest.clone());
     Arc::new(Machine {
         sessions: SessionTable::new(places.clone(), reaper.clone(), guest.clone()),
+        mounts: Mounts::new(
+            places.clone(),
+            options.login_user.clone(),
+            reaper.clone(),
+            guest.as_ref(),
+        ),
         freezer: Freezer::new(guest, presence.clone()),
         places,
         login_user: options.login_user.clone(),

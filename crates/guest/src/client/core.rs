@@ -13,6 +13,7 @@ use super::target::{Link, Target};
 use crate::limits;
 use crate::proto::control_client::ControlClient;
 use crate::proto::files::files_client::FilesClient;
+use crate::proto::mounts::mounts_client::MountsClient;
 use crate::proto::sessions_client::SessionsClient;
 use crate::proto::{HandshakeRequest, HandshakeResponse};
 
@@ -175,6 +176,14 @@ impl Client {
         call: &Call,
     ) -> Result<SessionsClient<Requests>, ClientError> {
         let client = SessionsClient::with_origin(self.requests(call).await?, origin());
+        Ok(client.max_decoding_message_size(limits::MESSAGE_BYTES))
+    }
+
+    pub(super) async fn mounts_service(
+        &self,
+        call: &Call,
+    ) -> Result<MountsClient<Requests>, ClientError> {
+        let client = MountsClient::with_origin(self.requests(call).await?, origin());
         Ok(client.max_decoding_message_size(limits::MESSAGE_BYTES))
     }
 

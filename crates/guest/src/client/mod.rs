@@ -49,6 +49,7 @@ mod file_reader;
 mod file_writer;
 mod files;
 mod input;
+mod mounts;
 mod run;
 mod session;
 mod target;

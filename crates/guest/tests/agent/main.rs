@@ -7,6 +7,7 @@ mod files;
 mod footprint;
 mod freeze;
 mod hostile;
+mod mounts;
 mod reattach;
 mod support;
 mod terminal;

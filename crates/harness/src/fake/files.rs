@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
-use contract::OperationId;
+use contract::{OperationId, Secret};
 use engine::layout::Layout;
 use engine::port::{DiskSource, Fault, Files, PortError};
 use engine::record::ArtifactSum;
 
+use super::content::Content;
 use super::disk::{Entry, Inode};
 use super::life::Life;
 use super::world::State;
@@ -158,6 +159,47 @@ impl Files for FakeFiles {
             .await
     }
 
+    async fn keep_secret(&self, path: &Utf8Path, secret: &Secret) -> Result<(), PortError> {
+        self.life
+            .effect("files.keep_secret", |state| {
+                let dir = parent(path);
+                if !state.disk.has_dir(dir) {
+                    state.disk.make_dir(dir, None);
+                }
+                let inode = Inode {
+                    content: Content::Text(secret.reveal().to_owned()),
+                    size_bytes: secret.reveal().len() as u64,
+                    owner: 0,
+                    is_read_only: false,
+                    was_held_by_vmm: false,
+                };
+                state.disk.write(path, inode).map(drop)
+            })
+            .await
+    }
+
+    async fn read_secret(&self, path: &Utf8Path) -> Result<Secret, PortError> {
+        self.life
+            .effect("files.read_secret", |state| match &state.disk.file(path)?.1.content {
+                Content::Text(text) => Ok(Secret::new(text.clone())),
+                _ => Err(PortError::plain(Fault::Internal, format!("read {path}: no secret"))),
+            })
+            .await
+    }
+
+    async fn forget_secret(&self, path: &Utf8Path) -> Result<(), PortError> {
+        self.life
+            .effect("files.forget_secret", |state| {
+                state.disk.remove_tree(path);
+                // The directory goes with the last.
+                if state.disk.tree(parent(path)).len() == 1 {
+                    state.disk.remove_tree(parent(path));
+                }
+                Ok(())
+            })
+            .await
+    }
+
     async fn carried_scratch(&self) -> Result<Vec<OperationId>, PortError> {
         let all = self.layout.all_scratch();
         self.life
@@ -179,6 +221,10 @@ impl Files for FakeFiles {
             })
             .await
     }
+}
+
+fn parent(path: &Utf8Path) -> &Utf8Path {
+    path.parent().unwrap_or(path)
 }
 
 fn clone(

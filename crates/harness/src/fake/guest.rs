@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use contract::MountId;
 use engine::port::{
-    Configured, Fault, Guest, GuestIdentity, Launch, Login, PortError, Reach, Renewal, Renewed,
+    Configured, Fault, Guest, GuestIdentity, Launch, Login, MountOrder, MountReport, PortError,
+    Reach, Renewal, Renewed,
 };
+use engine::record::MountState;
 
 use super::life::Life;
 use super::process::{Agent, GuestState};
@@ -144,6 +147,42 @@ impl Guest for FakeGuest {
         self.ask("guest.announce", reach, deadline, |guest, _| {
             guest.identity = login.hostname.as_ref().map(|name| name.as_str().to_owned());
             guest.is_unconfirmed_clone = false;
+        })
+        .await
+    }
+
+    async fn mount(
+        &self,
+        reach: &Reach,
+        order: &MountOrder,
+        deadline: Duration,
+    ) -> Result<(), PortError> {
+        self.ask("guest.mount", reach, deadline, |guest, _| {
+            guest.mounts.insert(order.mount.id.clone());
+        })
+        .await
+    }
+
+    async fn unmount(
+        &self,
+        reach: &Reach,
+        mount: &MountId,
+        deadline: Duration,
+    ) -> Result<(), PortError> {
+        self.ask("guest.unmount", reach, deadline, |guest, _| {
+            guest.mounts.remove(mount);
+        })
+        .await
+    }
+
+    async fn mounts(
+        &self,
+        reach: &Reach,
+        deadline: Duration,
+    ) -> Result<Vec<MountReport>, PortError> {
+        self.ask("guest.mounts", reach, deadline, |guest, _| {
+            let report = |id: &MountId| MountReport { id: id.clone(), state: MountState::Mounted };
+            guest.mounts.iter().map(report).collect()
         })
         .await
     }

@@ -91,6 +91,10 @@ fn files(state: &State, layout: &Layout) -> Vec<String> {
 fn file(state: &State, layout: &Layout, path: &Utf8Path, entry: &Entry) -> String {
     match entry {
         Entry::Directory { .. } => format!("directory {path}"),
+        // Named by the operation that made it.
+        Entry::File(_) if path.parent().is_some_and(|dir| dir.ends_with("mounts")) => {
+            format!("a secret beside {}", path.parent().unwrap_or(path))
+        }
         // What a guest had done when something went wrong is its own affair.
         Entry::File(_) if path.starts_with(layout.machines()) => format!("file {path}"),
         Entry::File(_) => {
@@ -117,11 +121,12 @@ fn process(process: &Process) -> String {
 
 fn machine(machine: &Machine) -> String {
     format!(
-        "machine {} {} identity {:?} volumes {:?} relays {:?}",
+        "machine {} {} identity {:?} volumes {:?} relays {:?} mounts {:?}",
         machine.id,
         machine.phase.public().as_str(),
         machine.identity,
         machine.user_volume_ids,
-        machine.relays
+        machine.relays,
+        machine.mounts.iter().map(|mount| mount.id.as_str()).collect::<Vec<_>>(),
     )
 }

@@ -1,7 +1,9 @@
 //! VMM processes of the fake host and the guests in them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use contract::MountId;
 use engine::port::{LaunchSpec, VmmHandle};
 
 /// A VMM process.
@@ -40,6 +42,8 @@ pub struct GuestState {
     pub identity: Option<String>,
     /// How its agent behaves.
     pub agent: Agent,
+    /// What it mounts.
+    pub mounts: BTreeSet<MountId>,
 }
 
 /// How an agent behaves.

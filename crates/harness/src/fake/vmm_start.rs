@@ -70,6 +70,7 @@ fn guest_of(state: &mut State, spec: &LaunchSpec) -> Result<GuestState, PortErro
         is_unconfirmed_clone: false,
         identity: None,
         agent: Agent::default(),
+        mounts: std::collections::BTreeSet::new(),
     };
     let Boot::Restore { vmstate, .. } = &spec.boot else { return Ok(fresh) };
     let (_, devices) = state.disk.file(vmstate)?;

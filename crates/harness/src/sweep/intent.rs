@@ -3,17 +3,18 @@
 use contract::artifact::{ArtifactId, SnapshotArtifact};
 use contract::machine::{ArtifactRef, CreateMachineRequest};
 use contract::machine::{PortName, PortProtocol};
+use contract::mount::{CreateMountRequest, MountConfig, MountKind};
 use contract::published_port::CreatePublishedPortRequest;
 use contract::restore::{
     DurableSnapshot, LocalSnapshot, RestoreSnapshotRequest, RestoreSource, Verify,
 };
 use contract::snapshot::CreateSnapshotRequest;
 use contract::upload::{ArtifactUpload, UploadPart, UploadSnapshotRequest};
-use contract::{ErrorCode, MachineId, SnapshotId};
+use contract::{ErrorCode, MachineId, Secret, SnapshotId};
 use engine::layout::Layout;
 use engine::plan::{
-    Facts, FinishedPart, Plan, Refusal, files, machine, published_port, relay, restore, snapshot,
-    upload,
+    Facts, FinishedPart, Plan, Refusal, files, machine, mount, published_port, relay, restore,
+    snapshot, upload,
 };
 use engine::record::{Finding, Manifest, Snapshot};
 
@@ -51,6 +52,10 @@ pub enum Intent {
     Unpublish(&'static str, &'static str),
     /// Give a machine an exec relay.
     AddRelay(&'static str),
+    /// Record a mount.
+    Mount(&'static str, &'static str),
+    /// Take a mount away.
+    Unmount(&'static str, &'static str),
     /// Reach the files of a stopped machine.
     OpenFiles(&'static str),
     /// Reconcile after the VMM of a machine ended by itself.
@@ -122,6 +127,15 @@ impl Intent {
             Self::AddRelay(of) => {
                 relay::add(facts.machine(&machine_id(of))?, PortName::Exec, facts)
             }
+            Self::Mount(of, name) => {
+                mount::create(&mount_request(name), facts.machine(&machine_id(of))?, facts)
+            }
+            Self::Unmount(of, name) => {
+                let machine = facts.machine(&machine_id(of))?;
+                let id = mount_request(name).mount_id;
+                let missing = || Refusal::new(ErrorCode::NotFound, format!("no mount {id}"));
+                Ok(mount::delete(machine, mount::find(machine, &id).ok_or_else(missing)?, facts))
+            }
             Self::OpenFiles(name) => files::open(facts.machine(&machine_id(name))?, facts),
             Self::Retire(name) => {
                 Err(Refusal::new(ErrorCode::WrongState, format!("{name} is retired by reconcile")))
@@ -137,6 +151,8 @@ impl Intent {
             }
             Self::Snapshot(_, name) => Some(Self::DeleteSnapshot(name)),
             Self::Start(name) => Some(Self::Stop(name)),
+            Self::Mount(of, name) => Some(Self::Unmount(of, name)),
+            Self::Unmount(of, name) => Some(Self::Mount(of, name)),
             Self::Stop(name) => Some(Self::Start(name)),
             Self::Delete(name) => Some(Self::Create(name)),
             Self::Publish(of, name) => Some(Self::Unpublish(of, name)),
@@ -191,6 +207,20 @@ fn publish_request(name: &str) -> CreatePublishedPortRequest {
         port: 8080,
         protocol: PortProtocol::Tcp,
         http: false,
+    }
+}
+
+fn mount_request(name: &str) -> CreateMountRequest {
+    CreateMountRequest {
+        mount_id: name.parse().expect("a mount id of a test"),
+        kind: MountKind::S3,
+        target_path: format!("/mnt/{name}"),
+        read_only: false,
+        config: MountConfig {
+            bucket: "bucket".into(),
+            secret_access_key: Secret::new("a secret"),
+            ..MountConfig::default()
+        },
     }
 }
 

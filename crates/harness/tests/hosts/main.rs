@@ -7,6 +7,7 @@ mod exec;
 mod files;
 mod hostile;
 mod life;
+mod mounts;
 mod snapshots;
 mod support;
 mod transfers;

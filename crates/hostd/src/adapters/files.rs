@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
 use chunks::files::{CloneError, CloneMode, clone_file, sync_data};
-use contract::OperationId;
+use contract::{OperationId, Secret};
 use engine::layout::Layout;
 use engine::port::{DiskSource, Files, PortError};
 use engine::record::ArtifactSum;
@@ -17,6 +17,7 @@ use super::blocking;
 use super::owned_dir::{
     OwnedDirs, make_private_dir, operation_of, remove_tree_if_there, rename_new,
 };
+use super::secrets;
 
 /// A disk is its machine's alone.
 const DISK_MODE: u32 = 0o600;
@@ -128,6 +129,21 @@ impl Files for HostFiles {
             })
         });
         futures_util::future::try_join_all(syncs).await.map(drop)
+    }
+
+    async fn keep_secret(&self, path: &Utf8Path, secret: &Secret) -> Result<(), PortError> {
+        let (path, secret) = (path.to_owned(), secret.clone());
+        blocking("keep a secret", move || secrets::keep(&path, &secret)).await
+    }
+
+    async fn read_secret(&self, path: &Utf8Path) -> Result<Secret, PortError> {
+        let path = path.to_owned();
+        blocking("read a secret", move || secrets::read(&path)).await
+    }
+
+    async fn forget_secret(&self, path: &Utf8Path) -> Result<(), PortError> {
+        let path = path.to_owned();
+        blocking("forget a secret", move || secrets::forget(&path)).await
     }
 
     async fn carried_scratch(&self) -> Result<Vec<OperationId>, PortError> {

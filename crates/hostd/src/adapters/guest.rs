@@ -7,10 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use camino::Utf8Path;
-use contract::OperationId;
+use contract::{MountId, OperationId};
 use engine::port::{
-    Configured, Fault, Guest, GuestIdentity, Launch, Login, PortError, Reach, Renewal, Renewed,
-    SshHostKeys,
+    Configured, Fault, Guest, GuestIdentity, Launch, Login, MountOrder, MountReport, PortError,
+    Reach, Renewal, Renewed, SshHostKeys,
 };
 use engine::record::VmmKind;
 use guest::client::{Client, ClientError, Target};
@@ -22,6 +22,7 @@ use tracing::debug;
 use serde_json::{Value, json};
 use vmm::firecracker::{Firecracker, JailRoot, VSOCK_SOCKET};
 
+use super::mounts;
 use crate::file_uses::FileUses;
 use crate::http::Agents;
 
@@ -158,6 +159,37 @@ impl Guest for HostGuest {
             .shutdown(ShutdownMode::PowerOff, deadline / 2, deadline)
             .await
             .map_err(failed("power off", reach))
+    }
+
+    async fn mount(
+        &self,
+        reach: &Reach,
+        order: &MountOrder,
+        deadline: Duration,
+    ) -> Result<(), PortError> {
+        let request = mounts::to_wire(order);
+        let mounted = self.of(&reach.launch).mount(request, deadline).await;
+        mounted.map_err(failed("mount a store in", reach))
+    }
+
+    async fn unmount(
+        &self,
+        reach: &Reach,
+        mount: &MountId,
+        deadline: Duration,
+    ) -> Result<(), PortError> {
+        let unmounted = self.of(&reach.launch).unmount(mount.as_str(), deadline).await;
+        unmounted.map_err(failed("unmount a store in", reach))
+    }
+
+    async fn mounts(
+        &self,
+        reach: &Reach,
+        deadline: Duration,
+    ) -> Result<Vec<MountReport>, PortError> {
+        let reports = self.of(&reach.launch).mounts(deadline).await;
+        let reports = reports.map_err(failed("ask for the mounts of", reach))?;
+        Ok(reports.into_iter().filter_map(mounts::from_wire).collect())
     }
 
     async fn serve_files(&self, launch: &Launch) -> Result<(), PortError> {

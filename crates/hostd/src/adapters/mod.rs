@@ -4,8 +4,10 @@ mod artifacts;
 mod chunks;
 mod files;
 mod guest;
+mod mounts;
 mod owned_dir;
 mod seal_record;
+mod secrets;
 
 pub use artifacts::{ArtifactCache, ArtifactError};
 pub use chunks::HostChunks;

@@ -1,6 +1,6 @@
 //! Networks of machines, and relays into them.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use engine::record::PortRange;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,9 @@ pub struct Network {
     pub address_block: String,
     /// Who answers guests' name queries; the host's resolvers when empty.
     pub resolvers: Vec<Ipv4Addr>,
+    /// TCP endpoints, as `address:port`, that guests with open egress may reach although they are not public: an object store in the
+    /// same private network, or on this host.
+    pub allowed: Vec<SocketAddrV4>,
     /// How many namespaces are made ahead. Four absorb a burst and cost some 100 KiB of kernel memory each.
     pub warm_slots: u32,
     /// Through which interface guests leave the host; that of the default route when absent.
@@ -25,6 +28,7 @@ impl Default for Network {
         Self {
             address_block: "10.213.0.0/16".to_owned(),
             resolvers: vec![],
+            allowed: vec![],
             warm_slots: 4,
             egress_interface: None,
         }

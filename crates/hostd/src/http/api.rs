@@ -31,6 +31,8 @@ pub struct Api {
     pub file_uses: FileUses,
     /// How much of anything is accepted.
     pub limits: Limits,
+    /// Told when a mount was recorded.
+    pub mounted: Arc<Notify>,
     pub(super) execs: Arc<Semaphore>,
     pub(super) progress: Arc<Progress>,
     pub(super) file_turns: Turns,
@@ -54,6 +56,7 @@ impl Api {
             agents,
             file_uses,
             limits,
+            mounted: Arc::default(),
             execs,
             progress: Arc::default(),
             file_turns: Turns::default(),

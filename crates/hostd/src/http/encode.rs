@@ -2,6 +2,7 @@
 
 use contract::artifact::SnapshotArtifact;
 use contract::machine::{Machine, MachinePort, PortProtocol};
+use contract::mount::{Mount, MountStatus};
 use contract::operation::{Operation, OperationKind, OperationState};
 use contract::published_port::PublishedPort;
 use contract::snapshot::{Snapshot, SnapshotAnswer, SnapshotState};
@@ -110,6 +111,32 @@ pub(super) fn snapshot_answer(record: &record::Snapshot) -> SnapshotAnswer {
     SnapshotAnswer {
         snapshot: snapshot(record),
         artifacts: record.artifacts.iter().map(artifact).collect(),
+    }
+}
+
+/// A mount, which waits for as long as its machine does not run.
+pub(super) fn mount(machine: &record::Machine, record: &record::Mount) -> Mount {
+    let (status, status_message) = match (&machine.phase, &record.state) {
+        (Phase::Running { .. }, record::MountState::Mounting) => (MountStatus::Mounting, ""),
+        (Phase::Running { .. }, record::MountState::Mounted) => (MountStatus::Mounted, ""),
+        (Phase::Running { .. }, record::MountState::Failed { reason }) => {
+            (MountStatus::Failed, reason.as_str())
+        }
+        (Phase::Running { .. }, record::MountState::Pending)
+        | (Phase::Starting { .. } | Phase::Stopped { .. } | Phase::Failed { .. }, _) => {
+            (MountStatus::Pending, "")
+        }
+    };
+    Mount {
+        id: record.id.clone(),
+        machine_id: machine.id.clone(),
+        kind: record.kind,
+        target_path: record.target_path.clone(),
+        read_only: record.read_only,
+        config: record.config.clone(),
+        status,
+        status_message: status_message.to_owned(),
+        created_at: record.created_at,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Makes and removes one slot.
 
+use std::net::SocketAddrV4;
 use std::os::fd::AsFd;
 
 use contract::machine::Egress;
@@ -24,15 +25,27 @@ const FORWARDING: &str = "ipv4/ip_forward";
 const BUILT_FOR: Egress = Egress::Open;
 
 /// Makes the slot, closed, and writes `mark` on it last. Nothing of that name may exist.
-pub(super) async fn make(slot: &Slot, nft: &Nft, mark: Mark) -> Result<(), NetworkError> {
-    let (slot, nft) = (slot.clone(), nft.clone());
+pub(super) async fn make(
+    slot: &Slot,
+    nft: &Nft,
+    mark: Mark,
+    allowed: &[SocketAddrV4],
+) -> Result<(), NetworkError> {
+    let (slot, nft, allowed) = (slot.clone(), nft.clone(), allowed.to_vec());
     let name = slot.namespace.clone();
-    on_own_thread(&name, move |runtime| runtime.block_on(make_here(&slot, &nft, mark))).await
+    let making =
+        move |runtime: &Runtime| runtime.block_on(make_here(&slot, &nft, mark, &allowed));
+    on_own_thread(&name, making).await
 }
 
 /// Lets the namespace forward, as its rules say.
-pub(super) async fn open(slot: &Slot, nft: &Nft, egress: Egress) -> Result<(), NetworkError> {
-    let rules = SlotRules { slot, egress }.render();
+pub(super) async fn open(
+    slot: &Slot,
+    nft: &Nft,
+    egress: Egress,
+    allowed: &[SocketAddrV4],
+) -> Result<(), NetworkError> {
+    let rules = SlotRules { slot, egress, allowed }.render();
     let (name, nft) = (slot.namespace.clone(), nft.clone());
     on_own_thread(&slot.namespace, move |runtime| {
         Namespace::named(&name).enter()?;
@@ -53,7 +66,12 @@ pub(super) async fn remove(name: &str) -> Result<(), NetworkError> {
 }
 
 /// The steps of [`make`], on a thread that changes its namespace between them.
-async fn make_here(slot: &Slot, nft: &Nft, mark: Mark) -> Result<(), NetworkError> {
+async fn make_here(
+    slot: &Slot,
+    nft: &Nft,
+    mark: Mark,
+    allowed: &[SocketAddrV4],
+) -> Result<(), NetworkError> {
     let failed =
         |source| NetworkError::Namespace { action: "leave", name: slot.namespace.clone(), source };
     let host_namespace = namespace::current().map_err(failed)?;
@@ -64,7 +82,7 @@ async fn make_here(slot: &Slot, nft: &Nft, mark: Mark) -> Result<(), NetworkErro
     setting::write_where_present("ipv6/conf/default/disable_ipv6", "1")?;
     // Closed: the kernel forwards nothing here, whatever the rules say. To open it takes no program then.
     setting::write(FORWARDING, "0")?;
-    let rules = SlotRules { slot, egress: BUILT_FOR }.render();
+    let rules = SlotRules { slot, egress: BUILT_FOR, allowed }.render();
     let links = async {
         link::make_tap(slot, &inside).await?;
         link::make_veth(slot, &inside, &host_namespace).await?;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddrV4},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -48,6 +48,8 @@ pub struct NetworkSettings {
     pub egress_interface: Option<String>,
     /// Who answers guests' name queries; when empty, the host's resolvers.
     pub resolvers: Vec<Ipv4Addr>,
+    /// TCP endpoints that guests with open egress may reach although they are not public.
+    pub allowed: Vec<SocketAddrV4>,
     /// What holds for relays.
     pub relays: RelayLimits,
 }
@@ -143,7 +145,7 @@ impl LinuxNetwork {
     /// Makes the slot in place of whatever has its name; when that fails, nothing is left. The caller has the turn.
     async fn remake(&self, slot: &Slot, mark: Mark) -> Result<(), NetworkError> {
         build::remove(&slot.namespace).await?;
-        let made = build::make(slot, &self.nft, mark).await;
+        let made = build::make(slot, &self.nft, mark, &self.settings.allowed).await;
         if made.is_err() {
             self.told(
                 slot,
@@ -210,6 +212,7 @@ impl LinuxNetwork {
             block,
             egress_interface,
             resolvers,
+            allowed: self.settings.allowed.clone(),
         };
         debug!(?rules, "rules of the host");
         self.nft.apply(&table, &rules.render()).await
@@ -275,7 +278,7 @@ impl Network for LinuxNetwork {
 
     async fn open(&self, slot: &Slot, egress: Egress) -> Result<(), PortError> {
         let _turn = self.turn(slot.index).await;
-        let opened = build::open(slot, &self.nft, egress).await;
+        let opened = build::open(slot, &self.nft, egress, &self.settings.allowed).await;
         opened.map_err(|error| error.into_port(format!("open network slot {}", slot.namespace)))
     }
 

@@ -37,8 +37,7 @@ pub(super) struct Place<'a> {
 impl Workspace {
     /// Opens it, and makes it where it is missing. A workspace that is a link itself, or lies behind one, is refused.
     pub(crate) fn open(places: &Places, login_user: &str) -> Result<Workspace, FileError> {
-        let user = User::find(places, login_user).ok();
-        let owner = user.and_then(|user| user.credentials().map(|_changed| (user.uid, user.gid)));
+        let owner = owner(places, login_user);
         let base_path = places.path("/");
         let base = rustix::fs::open(
             &base_path,
@@ -57,6 +56,26 @@ impl Workspace {
             opened => opened,
         };
         Ok(Workspace { root: root.map_err(FileError::resolve(path))?, owner })
+    }
+
+    /// All of the guest's files instead, for what is no caller's business.
+    pub(crate) fn whole(places: &Places, login_user: &str) -> Result<Workspace, FileError> {
+        let base_path = places.path("/");
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(&base_path, flags, Mode::empty())
+            .map_err(FileError::io("open", &base_path))?;
+        Ok(Workspace { root, owner: owner(places, login_user) })
+    }
+
+    /// Makes a directory where none is; where it is once links are followed, relative to the root.
+    pub(crate) fn make_target(&self, path: &Path) -> Result<PathBuf, FileError> {
+        self.make_directories(path)?;
+        self.followed(path)
+    }
+
+    /// Whose everything is that is made here.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        self.owner
     }
 
     /// Opens what a path leads to, links followed as long as they stay inside.
@@ -149,6 +168,12 @@ impl Workspace {
             .map(Path::to_owned)
             .map_err(|_other| FileError::Outside(path.to_owned()))
     }
+}
+
+/// None where there is no such user, or the agent is that user.
+fn owner(places: &Places, login_user: &str) -> Option<Owner> {
+    let user = User::find(places, login_user).ok()?;
+    user.credentials().map(|_changed| (user.uid, user.gid))
 }
 
 /// A path to what is open, by the kernel's own directory of descriptors.

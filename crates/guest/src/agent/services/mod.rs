@@ -2,12 +2,14 @@
 
 mod control;
 mod files;
+mod mounts;
 mod sessions;
 
 use std::error::Error;
 
 pub(crate) use control::ControlService;
 pub(crate) use files::FilesService;
+pub(crate) use mounts::MountsService;
 pub(crate) use sessions::SessionsService;
 
 /// An error with all its causes, for the host's error message.

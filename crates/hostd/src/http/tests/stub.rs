@@ -12,14 +12,15 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use camino::{Utf8Path, Utf8PathBuf};
 use contract::artifact::ArtifactId;
 use contract::machine::Egress;
-use contract::{MachineId, OperationId, PresignedUrl, Sha256Hex};
+use contract::{MachineId, MountId, OperationId, PresignedUrl, Secret, Sha256Hex};
 use engine::host::Host;
 use engine::layout::Layout;
 use engine::plan::{Capacity, Deadlines, Defaults, Overcommit, Settings};
 use engine::port::{
     CheckDepth, Chunks, Configured, DiskSource, DownloadTarget, Fault, Files, Guest, GuestIdentity,
-    Launch, LaunchSpec, Login, Network, Observation, OpenRelay, Opened, OriginOf, PartSink,
-    PortError, Reach, Relay, Renewal, Renewed, RunState, SealRequest, UploadJob, Vmm, VmmHandle,
+    Launch, LaunchSpec, Login, MountOrder, MountReport, Network, Observation, OpenRelay, Opened,
+    OriginOf, PartSink, PortError, Reach, Relay, Renewal, Renewed, RunState, SealRequest, UploadJob, Vmm,
+    VmmHandle,
 };
 use engine::record::{ArtifactSum, Manifest, Origin, SealedArtifact, Shape, Slot, VmmKind};
 use engine::runner::Runner;
@@ -121,6 +122,15 @@ impl Files for Yes {
     ) -> Done {
         Ok(())
     }
+    async fn keep_secret(&self, _: &Utf8Path, _: &Secret) -> Done {
+        Ok(())
+    }
+    async fn read_secret(&self, _: &Utf8Path) -> Done<Secret> {
+        absent()
+    }
+    async fn forget_secret(&self, _: &Utf8Path) -> Done {
+        Ok(())
+    }
     async fn give_to(&self, _: &[Utf8PathBuf], _: u32) -> Done {
         Ok(())
     }
@@ -201,6 +211,15 @@ impl Guest for Yes {
     }
     async fn announce(&self, _: &Reach, _: &Login, _: Duration) -> Done {
         Ok(())
+    }
+    async fn mount(&self, _: &Reach, _: &MountOrder, _: Duration) -> Done {
+        Ok(())
+    }
+    async fn unmount(&self, _: &Reach, _: &MountId, _: Duration) -> Done {
+        Ok(())
+    }
+    async fn mounts(&self, _: &Reach, _: Duration) -> Done<Vec<MountReport>> {
+        Ok(vec![])
     }
     async fn serve_files(&self, _: &Launch) -> Done {
         Ok(())

@@ -1,6 +1,10 @@
 //! Short names for the expressions and statements our rules are made of.
 
-use std::{borrow::Cow, collections::HashSet, net::Ipv4Addr};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    net::{Ipv4Addr, SocketAddrV4},
+};
 
 use nftables::{
     expr::{
@@ -100,6 +104,15 @@ pub(super) fn source_is_not(value: Value) -> Step {
 
 pub(super) fn destination_is(value: Value) -> Step {
     compare(field("ip", "daddr"), Operator::EQ, value)
+}
+
+/// TCP to one port of one address.
+pub(super) fn is_to(endpoint: SocketAddrV4) -> [Step; 3] {
+    [
+        destination_is(address(*endpoint.ip())),
+        compare(meta(MetaKey::L4proto), Operator::EQ, text("tcp")),
+        compare(field("th", "dport"), Operator::EQ, Expression::Number(endpoint.port().into())),
+    ]
 }
 
 /// A name query: UDP or TCP to port 53.

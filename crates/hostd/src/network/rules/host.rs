@@ -1,14 +1,14 @@
 //! The one table on the host. It speaks of our own interfaces only; whatever else the host forwards or serves passes it
 //! by, and no other table is touched.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use nftables::{schema::Nftables, types::NfChainPolicy};
 
 use super::{
     expression::{
         accept, address, any_of, came_through, clamp_segments, destination_is, drop, go_to,
-        in_turn, is_answer, is_for_this_interface, is_invalid, is_name_query, is_not_ipv4,
+        in_turn, is_answer, is_for_this_interface, is_invalid, is_name_query, is_not_ipv4, is_to,
         leaves_not_through, leaves_through, masquerade, range, redirect_to, source_is,
         source_is_forged, speak_as, text, was_redirected,
     },
@@ -40,6 +40,8 @@ pub struct HostRules {
     pub egress_interface: Option<String>,
     /// Who answers guests' name queries; none when the host has no resolver that speaks IPv4.
     pub resolvers: Vec<Ipv4Addr>,
+    /// What guests may reach although it is not public, this host's own ports included.
+    pub allowed: Vec<SocketAddrV4>,
 }
 
 impl HostRules {
@@ -102,6 +104,9 @@ impl HostRules {
                 ],
             );
         }
+        for endpoint in &self.allowed {
+            table.rule("to_host", is_to(*endpoint).into_iter().chain([accept()]));
+        }
         table.rule("to_host", [drop()]);
     }
 
@@ -121,6 +126,9 @@ impl HostRules {
         table.rule("from_guest", [is_answer(), accept()]);
         if !self.resolvers.is_empty() {
             table.rule("from_guest", pass_queries(&self.resolvers));
+        }
+        for endpoint in &self.allowed {
+            table.rule("from_guest", is_to(*endpoint).into_iter().chain([accept()]));
         }
         table.rule("from_guest", [destination_is(text("@not_public")), drop()]);
         if let Some(egress) = &self.egress_interface {

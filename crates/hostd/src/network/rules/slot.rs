@@ -1,5 +1,7 @@
 //! The rules inside one machine's namespace.
 
+use std::net::SocketAddrV4;
+
 use contract::machine::Egress;
 use engine::record::Slot;
 use nftables::{schema::Nftables, types::NfChainPolicy};
@@ -7,8 +9,8 @@ use nftables::{schema::Nftables, types::NfChainPolicy};
 use super::{
     expression::{
         accept, address, came_through, destination_is, drop, flows_exceed, go_to, is_answer,
-        is_icmp_error, is_invalid, is_name_query, is_not_ipv4, leaves_through, redirect_to, refuse,
-        source_is, source_is_not, speak_as, text, was_redirected,
+        is_icmp_error, is_invalid, is_name_query, is_not_ipv4, is_to, leaves_through, redirect_to,
+        refuse, source_is, source_is_not, speak_as, text, was_redirected,
     },
     reserved::NOT_PUBLIC,
     table::{Hook, TableBuilder},
@@ -29,6 +31,8 @@ pub struct SlotRules<'a> {
     pub slot: &'a Slot,
     /// What the guest reaches. In either case the host reaches the guest and has its answers.
     pub egress: Egress,
+    /// What guests with open egress may reach although it is not public.
+    pub allowed: &'a [SocketAddrV4],
 }
 
 impl SlotRules<'_> {
@@ -83,6 +87,9 @@ impl SlotRules<'_> {
         names.extend(is_name_query());
         names.push(accept());
         table.rule("egress", names);
+        for endpoint in self.allowed {
+            table.rule("egress", is_to(*endpoint).into_iter().chain([accept()]));
+        }
         table.rule("egress", [destination_is(text("@not_public")), refuse()]);
         table.rule("egress", [accept()]);
     }

@@ -13,7 +13,7 @@ const BLOCK: AddressBlock = AddressBlock { first: Ipv4Addr::new(10, 213, 0, 0), 
 
 fn slot_rules(egress: Egress) -> Nftables<'static> {
     let slot = Slot::new("0123abcd", BLOCK, 200_000, 7);
-    SlotRules { slot: &slot, egress }.render()
+    SlotRules { slot: &slot, egress, allowed: &[] }.render()
 }
 
 fn host_rules(resolvers: &[[u8; 4]]) -> HostRules {
@@ -23,6 +23,7 @@ fn host_rules(resolvers: &[[u8; 4]]) -> HostRules {
         block: Ipv4Range::from(BLOCK),
         egress_interface: Some("eth0".to_owned()),
         resolvers: resolvers.iter().copied().map(Ipv4Addr::from).collect(),
+        allowed: vec![],
     }
 }
 
@@ -62,6 +63,24 @@ fn a_namespace_without_egress_answers_the_host_and_refuses_the_rest() {
 fn an_open_namespace_leads_to_names_and_public_addresses_only_promise_p10() {
     let rules = slot_rules(Egress::Open);
     assert_golden(&rules, include_str!("golden/slot_open.json"));
+}
+
+#[test]
+fn promise_p10_what_an_operator_allows_is_one_port_of_one_address_and_before_the_refusal() {
+    let allowed = ["10.1.2.3:9000".parse().unwrap()];
+    let slot = Slot::new("0123abcd", BLOCK, 200_000, 7);
+    let egress = Egress::Open;
+    let rules = SlotRules { slot: &slot, egress, allowed: &allowed }.render();
+    let inside = serde_json::to_string(&rules).unwrap();
+    let host = HostRules { allowed: allowed.to_vec(), ..host_rules(&[]) }.render();
+    let outside = serde_json::to_string(&host).unwrap();
+    for (rules, times) in [(inside, 1), (outside, 2)] {
+        assert_eq!(rules.matches("10.1.2.3").count(), times);
+        assert_eq!(rules.matches("9000").count(), times);
+        assert!(rules.rfind("10.1.2.3") < rules.rfind("@not_public"), "{rules}");
+    }
+    let none = SlotRules { slot: &slot, egress: Egress::None, allowed: &allowed };
+    assert!(!serde_json::to_string(&none.render()).unwrap().contains("10.1.2.3"));
 }
 
 #[test]

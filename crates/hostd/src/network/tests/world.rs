@@ -106,6 +106,7 @@ impl World {
                 block: AddressBlock { first: Ipv4Addr::new(10, 213, 0, 0), prefix_length: 24 },
                 egress_interface: None,
                 resolvers: vec![RESOLVER],
+                allowed: vec![],
                 relays: RelayLimits {
                     address: Ipv4Addr::LOCALHOST.into(),
                     connect_timeout: Duration::from_secs(5),
