@@ -3,8 +3,11 @@
 mod artifacts;
 mod by_host;
 mod errors;
+mod files;
 mod idempotency;
 mod listeners;
 mod machines;
+mod mounts;
 mod published_ports;
 mod stub;
+mod stub_guest;

@@ -12,15 +12,14 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use camino::{Utf8Path, Utf8PathBuf};
 use contract::artifact::ArtifactId;
 use contract::machine::Egress;
-use contract::{MachineId, MountId, OperationId, PresignedUrl, Secret, Sha256Hex};
+use contract::{MachineId, OperationId, PresignedUrl, Secret, Sha256Hex};
 use engine::host::Host;
 use engine::layout::Layout;
 use engine::plan::{Capacity, Deadlines, Defaults, Overcommit, Settings};
 use engine::port::{
-    CheckDepth, Chunks, Configured, DiskSource, DownloadTarget, Fault, Files, Guest, GuestIdentity,
-    Launch, LaunchSpec, Login, MountOrder, MountReport, Network, Observation, OpenRelay, Opened,
-    OriginOf, PartSink, PortError, Reach, Relay, Renewal, Renewed, RunState, SealRequest, UploadJob, Vmm,
-    VmmHandle,
+    CheckDepth, Chunks, DiskSource, DownloadTarget, Fault, Files, Launch, LaunchSpec, Network,
+    Observation, OpenRelay, Opened, OriginOf, PartSink, PortError, Relay, RunState, SealRequest,
+    UploadJob, Vmm, VmmHandle,
 };
 use engine::record::{ArtifactSum, Manifest, Origin, SealedArtifact, Shape, Slot, VmmKind};
 use engine::runner::Runner;
@@ -41,7 +40,7 @@ pub(super) struct Yes {
     pub(super) never_ends: AtomicBool,
 }
 
-type Done<T = ()> = Result<T, PortError>;
+pub(super) type Done<T = ()> = Result<T, PortError>;
 
 fn absent<T>() -> Done<T> {
     Err(PortError::plain(Fault::Absent, "find what a stub does not have"))
@@ -180,51 +179,6 @@ impl Network for Yes {
     async fn destroy_orphan(&self, _: u32) -> Done {
         Ok(())
     }
-}
-
-fn configured() -> Configured {
-    Configured { ssh_host_public_key: None }
-}
-
-#[async_trait]
-impl Guest for Yes {
-    async fn connect_ahead(&self, _: &Reach, _: Duration) -> Done {
-        Ok(())
-    }
-    async fn handshake(&self, _: &Reach, _: Duration) -> Done<String> {
-        Ok("1".into())
-    }
-    async fn configure(&self, _: &Reach, _: &GuestIdentity, _: Duration) -> Done<Configured> {
-        Ok(configured())
-    }
-    async fn renew(&self, _: &Reach, _: &Renewal, _: Duration) -> Done<Renewed> {
-        Ok(Renewed { agent_version: "1".into(), configured: configured() })
-    }
-    async fn freeze(&self, _: &Reach, _: Duration, _: Duration) -> Done {
-        Ok(())
-    }
-    async fn thaw(&self, _: &Reach, _: Duration) -> Done {
-        Ok(())
-    }
-    async fn shut_down(&self, _: &Reach, _: Duration) -> Done {
-        Ok(())
-    }
-    async fn announce(&self, _: &Reach, _: &Login, _: Duration) -> Done {
-        Ok(())
-    }
-    async fn mount(&self, _: &Reach, _: &MountOrder, _: Duration) -> Done {
-        Ok(())
-    }
-    async fn unmount(&self, _: &Reach, _: &MountId, _: Duration) -> Done {
-        Ok(())
-    }
-    async fn mounts(&self, _: &Reach, _: Duration) -> Done<Vec<MountReport>> {
-        Ok(vec![])
-    }
-    async fn serve_files(&self, _: &Launch) -> Done {
-        Ok(())
-    }
-    async fn forget(&self, _: &Launch) {}
 }
 
 impl Agents for Yes {
