@@ -7,7 +7,7 @@ use engine::host::Host;
 use engine::reconcile::Mint;
 use engine::record::{Machine, Snapshot};
 use engine::runner::Runner;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::error::Failure;
 use super::exec::{Agents, Progress};

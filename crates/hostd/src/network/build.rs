@@ -33,7 +33,9 @@ pub(super) async fn make(
 ) -> Result<(), NetworkError> {
     let (slot, nft, allowed) = (slot.clone(), nft.clone(), allowed.to_vec());
     let name = slot.namespace.clone();
-    let making = move |runtime: &Runtime| runtime.block_on(make_here(&slot, &nft, mark, &allowed));
+    let making = move |runtime: &tokio::runtime::Runtime| {
+        runtime.block_on(make_here(&slot, &nft, mark, &allowed))
+    };
     on_own_thread(&name, making).await
 }
 
