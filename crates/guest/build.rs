@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".computer.agent.v1.ReseedRequest",
             ".computer.agent.v1.RenewRequest",
             ".computer.agent.v1.LoginWebhook",
+            ".computer.agent.v1.ExecServer",
             ".computer.mounts.v1.MountRequest",
         ])
         .compile_fds(descriptors)?;

@@ -30,8 +30,16 @@ pub const SESSIONS: usize = 64;
 /// Output streams of ended commands that background processes still hold open.
 pub const LINGERING_OUTPUTS: usize = 256;
 
-/// Output kept for each of stdout and stderr of a session.
-pub const OUTPUT_BYTES: usize = 256 * 1024;
+/// Output kept of a session, stdout and stderr together: what nobody has read, and before it what was read already, for
+/// a host that has to read it again.
+pub const OUTPUT_BYTES: usize = 512 * 1024;
+
+/// How much of that may be unread before the command waits. The rest is always there to be read again: more than lies in
+/// sockets between this host's agent client and its own client.
+pub const UNREAD_BYTES: usize = 256 * 1024;
+
+/// Changes from one stream to the other that are kept with the output.
+pub const OUTPUT_RUNS: usize = 8192;
 
 /// Bytes for a session's stdin that the command has not read yet.
 pub const STDIN_BYTES: usize = 128 * 1024;

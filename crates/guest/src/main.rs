@@ -10,6 +10,13 @@ fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1);
     let options = match Invocation::parse(arguments, Role::of_this_process()) {
         Ok(Invocation::Run(options)) => options,
+        Ok(Invocation::ReportLogin(root)) => {
+            if let Err(error) = agent::report_login(&root) {
+                eprintln!("computer-agent: the login is not reported: {error}");
+                return ExitCode::FAILURE;
+            }
+            return ExitCode::SUCCESS;
+        }
         Ok(Invocation::Help) => {
             print!("{}", agent::USAGE);
             return ExitCode::SUCCESS;

@@ -43,6 +43,12 @@ impl fmt::Debug for RenewRequest {
     }
 }
 
+impl fmt::Debug for ExecServer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ExecServer").finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for LoginWebhook {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("LoginWebhook").field("url", &self.url).finish_non_exhaustive()

@@ -6,16 +6,20 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
 use tokio::time::timeout;
 
 use super::cgroup::Cgroup;
-use super::reaper::{Ending, Reaper, ToGroup};
+use super::reaper::{Ending, Reaper, Running, ToGroup};
 use crate::sys::child::{Surroundings, surround};
 
 /// The PATH of everything that the agent starts.
 pub(crate) const DEFAULT_PATH: &str =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The most input of a helper: what an empty pipe takes at once.
+const INPUT_BYTES: usize = 60 * 1024;
 
 /// Why a helper did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +42,17 @@ pub(crate) async fn run(
     command: &[&str],
     deadline: Duration,
 ) -> Result<(), HelperError> {
+    let running = start(reaper, cgroup, command, None)?;
+    wait(reaper, cgroup, command.first().copied().unwrap_or_default(), running, deadline).await
+}
+
+/// Starts a program, with at most [`INPUT_BYTES`] of input.
+pub(crate) fn start(
+    reaper: &Reaper,
+    cgroup: Option<&Cgroup>,
+    command: &[&str],
+    input: Option<&[u8]>,
+) -> Result<Running, HelperError> {
     let program = command.first().copied().unwrap_or_default().to_owned();
     let start_error = |source| HelperError::Start { program: program.clone(), source };
     let mut process = Command::new(&program);
@@ -46,7 +61,7 @@ pub(crate) async fn run(
         .env_clear()
         .env("PATH", DEFAULT_PATH)
         .env("HOME", "/root")
-        .stdin(Stdio::null())
+        .stdin(input.map_or(Ok(Stdio::null()), filled_pipe).map_err(start_error)?)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let procs = cgroup.map(Cgroup::open_procs).transpose().map_err(start_error)?;
@@ -60,6 +75,18 @@ pub(crate) async fn run(
         },
     );
     let (_child, running) = reaper.spawn(&mut process).map_err(start_error)?;
+    Ok(running)
+}
+
+/// Waits for the end of a program. Past the deadline it is killed with all that it started.
+pub(crate) async fn wait(
+    reaper: &Reaper,
+    cgroup: Option<&Cgroup>,
+    program: &str,
+    running: Running,
+    deadline: Duration,
+) -> Result<(), HelperError> {
+    let program = program.to_owned();
     match timeout(deadline, running.ending).await {
         Ok(Ok(Ending::Exited(0))) => Ok(()),
         Ok(Ok(ending)) => Err(HelperError::Ended { program, ending }),
@@ -125,6 +152,16 @@ pub(crate) async fn pipe(
             Err(HelperError::Deadline { program, deadline })
         }
     }
+}
+
+/// A pipe that holds the input already: it takes this much without a reader.
+fn filled_pipe(input: &[u8]) -> io::Result<Stdio> {
+    if input.len() > INPUT_BYTES {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC)?;
+    io::Write::write_all(&mut std::fs::File::from(ours), input)?;
+    Ok(theirs.into())
 }
 
 /// The program is there to be run.

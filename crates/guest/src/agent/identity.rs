@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::atomic_file;
 use super::cgroup::Cgroup;
+use super::connect::Access;
 use super::init::SshServer;
+use super::login::{self, Webhook};
 use super::places::Places;
 use super::reaper::Reaper;
 use super::ssh_keys::{self, SshKeysError};
@@ -36,6 +38,7 @@ pub(crate) struct Applier<'a> {
     pub(crate) reaper: &'a Reaper,
     pub(crate) cgroup: Option<&'a Cgroup>,
     pub(crate) ssh_server: &'a SshServer,
+    pub(crate) exec_access: &'a Access,
 }
 
 /// What became of one part.
@@ -65,6 +68,10 @@ impl Applier<'_> {
         }
         if let Some(webhook) = &identity.login_webhook {
             note(&mut report, "login_webhook", self.set_webhook(webhook)?);
+        }
+        if let Some(server) = &identity.exec_server {
+            self.exec_access.open(&server.token);
+            note(&mut report, "exec_server", Outcome::Applied);
         }
         let has_none = ssh_keys::missing(self.places).is_none() && !ssh_keys::exist(self.places);
         if identity.regenerate_ssh_host_keys || has_none {
@@ -133,7 +140,7 @@ impl Applier<'_> {
         fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).map_err(file)?;
         let text = serde_json::json!({ "url": webhook.url, "bearer_token": webhook.bearer_token });
         atomic_file::write(&path, text.to_string().as_bytes(), 0o600, None).map_err(file)?;
-        Ok(Outcome::Applied)
+        Ok(login::missing().map_or(Outcome::Applied, Outcome::Skipped))
     }
 
     async fn regenerate_host_keys(&self) -> Result<Outcome, IdentityError> {
@@ -177,10 +184,14 @@ fn note(report: &mut IdentityReport, part: &'static str, outcome: Outcome) {
 fn check(identity: &Identity) -> Result<(), IdentityError> {
     let invalid = |part, reason| Err(IdentityError::Invalid { part, reason });
     if identity.hostname.as_ref().is_some_and(|name| !is_hostname(name)) {
-        return invalid("hostname", "not 1 to 64 letters, digits, dots and hyphens");
+        return invalid("hostname", "not a hostname by RFC 1123 of at most 64 characters");
     }
     if identity.machine_id.as_ref().is_some_and(|id| !is_machine_id(id)) {
         return invalid("machine_id", "not 32 lower-case hexadecimal digits");
+    }
+    let webhook = identity.login_webhook.as_ref();
+    if webhook.is_some_and(|webhook| !Webhook::is_fit(&webhook.url, &webhook.bearer_token)) {
+        return invalid("login_webhook", "the URL or the token is too long or no visible ASCII");
     }
     let authorized = identity.authorized_keys.iter().map(|list| ("authorized_keys", &list.keys));
     let trusted =
@@ -198,11 +209,14 @@ fn check(identity: &Identity) -> Result<(), IdentityError> {
 }
 
 fn is_hostname(name: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
-    (1..=64).contains(&name.len())
-        && name.bytes().all(is_allowed)
-        && !name.starts_with(['-', '.'])
-        && !name.ends_with(['-', '.'])
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(is_allowed)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name.len() <= 64 && name.split('.').all(is_label)
 }
 
 fn is_machine_id(id: &str) -> bool {
@@ -232,7 +246,7 @@ mod tests {
 
     #[test]
     fn names_that_could_be_more_than_a_name_are_refused() {
-        for name in ["", "-a", "a.", "a b", "a\nb", &"x".repeat(65)] {
+        for name in ["", "-a", "a.", "a..b", "a.-b", "a b", "a\nb", &"x".repeat(64)] {
             assert!(!is_hostname(name), "{name:?}");
         }
         assert!(is_hostname("demo-1.example"));

@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cgroup::{Cgroup, Cgroups};
+use super::connect::Access;
 use super::exec::SessionTable;
 use super::freezer::Freezer;
 use super::identity::Applier;
 use super::init::SshServer;
+use super::login::Logins;
 use super::mounts::Mounts;
 use super::options::Role;
 use super::places::Places;
@@ -23,7 +25,9 @@ pub(crate) struct Machine {
     pub(crate) cgroups: Option<Cgroups>,
     pub(crate) freezer: Freezer,
     pub(crate) sessions: SessionTable,
+    pub(crate) exec_access: Access,
     pub(crate) ssh_server: SshServer,
+    pub(crate) logins: Logins,
     pub(crate) mounts: Mounts,
     pub(crate) orders: Orders,
     pub(crate) renewals: AtomicU64,
@@ -42,6 +46,7 @@ impl Machine {
             reaper: &self.reaper,
             cgroup: self.renew_cgroup(),
             ssh_server: &self.ssh_server,
+            exec_access: &self.exec_access,
         }
     }
 

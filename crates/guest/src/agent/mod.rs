@@ -4,7 +4,9 @@
 //!   virtio-serial port --framing--\
 //!   vsock, Unix socket ------------> Connection -> gRPC server -> services -> Machine
 //!                                                                   exec: sessions
+//!   TCP port 49983 ---------------> connect: the same for clients that know nothing of this host
 //!                                                                   freezer, identity, renew, clock, files
+//!   PAM -> login -> webhook
 //!   init: mounts, network, sshd, orphans, shutdown
 //! ```
 //! It runs on one thread beside the blocking pool. Everything it starts is in the guest's cgroup but its own helpers.
@@ -12,6 +14,7 @@
 mod atomic_file;
 mod cgroup;
 mod clock;
+mod connect;
 mod exec;
 mod files;
 mod freezer;
@@ -21,6 +24,7 @@ mod identity;
 mod info;
 mod init;
 mod listen;
+mod login;
 mod machine;
 mod mounts;
 mod nonblocking;
@@ -35,5 +39,6 @@ mod ssh_keys;
 mod start;
 mod users;
 
+pub use login::report as report_login;
 pub use options::{Invocation, Options, OptionsError, Role, USAGE};
 pub use start::{AgentError, run};

@@ -1,7 +1,10 @@
 //! The agent's command line.
 
 use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+
+use super::connect::Place;
 
 /// What `computer-agent --help` prints.
 pub const USAGE: &str = "\
@@ -14,11 +17,13 @@ named agent.0, through vsock, or through a Unix socket:
   --vsock-port N                     listen on this vsock port
   --listen-unix PATH                 listen on a Unix socket, plain stream
   --listen-unix-framed PATH          the same, with the framing of virtio-serial
+  --exec-listen ADDRESS|PATH         where commands are run over Connect RPC, once the host allows it (as init 0.0.0.0:49983)
   --no-init                          do not act as init, even as process 1
   --root DIR                         where etc, home and run are found (default /)
   --workspace DIR                    where relative paths of files begin (default /home/node/workspace)
   --login-user NAME                  who gets the authorized keys (default node)
   --shutdown-command PATH            run with `poweroff` or `reboot` when asked to shut down and not init
+  --report-login                     tell the agent of a login, as pam_exec's variables describe it
   --version, --help
 ";
 
@@ -49,6 +54,8 @@ pub struct Options {
     pub listen_unix: Option<PathBuf>,
     /// A Unix socket for framed streams.
     pub listen_unix_framed: Option<PathBuf>,
+    /// Where commands are run over Connect RPC.
+    pub(crate) exec_listen: Option<Place>,
     /// Never acts as init.
     pub no_init: bool,
     /// Where etc, home and run are.
@@ -64,6 +71,9 @@ pub struct Options {
 /// The port's name in QEMU's command line.
 const DEFAULT_PORT: &str = "agent.0";
 
+/// The port is that of E2B's daemon, which its clients look for.
+const DEFAULT_EXEC_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 49_983);
+
 impl Default for Options {
     fn default() -> Self {
         Options {
@@ -71,6 +81,7 @@ impl Default for Options {
             vsock_port: None,
             listen_unix: None,
             listen_unix_framed: None,
+            exec_listen: None,
             no_init: false,
             root: PathBuf::from("/"),
             workspace: PathBuf::from("/home/node/workspace"),
@@ -85,6 +96,8 @@ impl Default for Options {
 pub enum Invocation {
     /// Run.
     Run(Options),
+    /// Tell the agent of a login; its files are beneath this root.
+    ReportLogin(PathBuf),
     /// Print [`USAGE`].
     Help,
     /// Print the version.
@@ -119,11 +132,13 @@ impl Invocation {
     ) -> Result<Invocation, OptionsError> {
         let mut options = Options::default();
         let mut rest = arguments.into_iter();
+        let mut reports_login = false;
         while let Some(argument) = rest.next() {
             let flag = argument.to_string_lossy().into_owned();
             match flag.as_str() {
                 "--help" => return Ok(Invocation::Help),
                 "--version" => return Ok(Invocation::Version),
+                "--report-login" => reports_login = true,
                 "--no-init" => options.no_init = true,
                 "--virtio-port" => options.virtio_port = Some(port(text(&flag, rest.next())?)),
                 "--vsock-port" => options.vsock_port = Some(number(&flag, rest.next())?),
@@ -131,6 +146,7 @@ impl Invocation {
                 "--listen-unix-framed" => {
                     options.listen_unix_framed = Some(path(&flag, rest.next())?);
                 }
+                "--exec-listen" => options.exec_listen = Some(place(&flag, rest.next())?),
                 "--root" => options.root = absolute(&flag, rest.next())?,
                 "--workspace" => options.workspace = path(&flag, rest.next())?,
                 "--login-user" => options.login_user = text(&flag, rest.next())?,
@@ -138,6 +154,12 @@ impl Invocation {
                 _ if role == Role::Init => {}
                 _ => return Err(OptionsError::Unknown(argument)),
             }
+        }
+        if reports_login && role == Role::Service {
+            return Ok(Invocation::ReportLogin(options.root));
+        }
+        if role == Role::Init && options.exec_listen.is_none() {
+            options.exec_listen = Some(Place::Tcp(DEFAULT_EXEC_ADDRESS));
         }
         if options.has_no_channel() {
             options.virtio_port = Some(DEFAULT_PORT.to_owned());
@@ -165,6 +187,14 @@ impl Options {
 
 fn port(name: String) -> String {
     if name == "auto" { DEFAULT_PORT.to_owned() } else { name }
+}
+
+fn place(flag: &str, value: Option<OsString>) -> Result<Place, OptionsError> {
+    let text = text(flag, value)?;
+    Ok(match text.parse() {
+        Ok(address) => Place::Tcp(address),
+        Err(_no_address) => Place::Unix(text.into()),
+    })
 }
 
 fn text(flag: &str, value: Option<OsString>) -> Result<String, OptionsError> {

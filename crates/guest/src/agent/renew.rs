@@ -35,6 +35,8 @@ pub(crate) async fn renew(
     let mut held = machine.freezer.hold().await;
     // Who read the output of these sessions was the source's host.
     machine.sessions.detach_all();
+    // So was whoever is to be told of these logins.
+    machine.logins.forget();
     // What the source mounted, it mounted with secrets of its own.
     machine.mounts.forget_all();
     entropy::reseed(&request.seed).map_err(RenewError::Reseed)?;

@@ -9,9 +9,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::cgroup::{Cgroup, Cgroups};
+use super::connect::{self, Access};
 use super::exec::SessionTable;
 use super::freezer::Freezer;
 use super::init::{self, SshServer};
+use super::login::{self, Logins};
 use super::machine::Machine;
 use super::mounts::Mounts;
 use super::options::{Options, Role};
@@ -83,7 +85,14 @@ async fn run_on(options: Options, role: Role) -> Result<(), AgentError> {
     let machine = machine(&options, role, &reaper, cgroups.clone(), &presence, orders);
 
     let (mut listeners, connections) = listen(&options, &presence);
-    if role == Role::Init && !init::is_for_files() {
+    let is_for_files = role == Role::Init && init::is_for_files();
+    if !is_for_files {
+        listeners.spawn(login::serve(machine.clone()));
+    }
+    if let Some(place) = options.exec_listen.filter(|_| !is_for_files) {
+        listeners.spawn(connect::serve(machine.clone(), place));
+    }
+    if role == Role::Init && !is_for_files {
         let guest = cgroups.as_ref().map(|cgroups| cgroups.guest.clone());
         listeners.spawn(start_guest(machine.clone(), guest));
     }
@@ -129,7 +138,9 @@ fn machine(
         role,
         reaper: reaper.clone(),
         cgroups,
+        exec_access: Access::default(),
         ssh_server: SshServer::default(),
+        logins: Logins::default(),
         orders,
         renewals: AtomicU64::new(0),
     })

@@ -70,6 +70,13 @@ impl Command {
         self
     }
 
+    /// Lets it wait for whoever reads its output, and run on when nobody has read for a minute.
+    #[must_use]
+    pub fn wait_for_reader(mut self) -> Command {
+        self.request.output_policy = OutputPolicy::WaitForReader.into();
+        self
+    }
+
     pub(super) fn into_request(self, session_id: &str) -> StartRequest {
         StartRequest { session_id: session_id.to_owned(), ..self.request }
     }

@@ -36,13 +36,15 @@ pub enum Stdin {
 }
 
 impl SessionInput {
-    pub(super) fn new(client: Client, session_id: &str) -> SessionInput {
-        SessionInput {
-            client,
-            session_id: session_id.to_owned(),
-            offset: 0,
-            unconfirmed: Bytes::new(),
-        }
+    /// From this offset on.
+    pub(super) fn new(client: Client, session_id: &str, offset: u64) -> SessionInput {
+        let session_id = session_id.to_owned();
+        SessionInput { client, session_id, offset, unconfirmed: Bytes::new() }
+    }
+
+    /// How much the command has taken in all, as far as that was confirmed.
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// Sends bytes to the command, as fast as it reads them.

@@ -15,8 +15,8 @@ use super::input::{SessionControl, SessionInput};
 use crate::proto::attach_event::Event as Wire;
 use crate::proto::attach_request::Message;
 use crate::proto::{
-    AttachAcknowledge, AttachEvent, AttachOpen, AttachRequest, OutputChunk, OutputLost,
-    OutputStream, SessionExit,
+    AttachAcknowledge, AttachEvent, AttachOpen, AttachRequest, FindRequest, OutputChunk,
+    OutputLost, OutputStream, SessionExit,
 };
 
 /// How much is received before it is acknowledged.
@@ -32,10 +32,9 @@ pub enum Event {
     Stdout(Bytes),
     /// The next bytes of its stderr.
     Stderr(Bytes),
-    /// So many bytes of a stream are gone: only with [`Command::drop_oldest_output`], or after a restore.
+    /// So many bytes of the output are gone: with [`Command::drop_oldest_output`] or [`Command::wait_for_reader`], after
+    /// a restore, or when what was read long ago is asked for again.
     Lost {
-        /// The stream.
-        stream: OutputStream,
         /// How many.
         bytes: u64,
     },
@@ -52,6 +51,7 @@ pub struct Session {
     attachment: Option<Attachment>,
     received: AttachAcknowledge,
     acknowledged: AttachAcknowledge,
+    lost_before: u64,
     has_exited: bool,
 }
 
@@ -87,7 +87,7 @@ impl Client {
             }
         }
         let mut session = self.session(session_id, 0, 0);
-        session.input = request.stdin.then(|| SessionInput::new(self.clone(), session_id));
+        session.input = request.stdin.then(|| SessionInput::new(self.clone(), session_id, 0));
         Ok(session)
     }
 
@@ -101,8 +101,42 @@ impl Client {
             attachment: None,
             received,
             acknowledged: received,
+            lost_before: 0,
             has_exited: false,
         }
+    }
+
+    /// A session that was started before, by anybody, read on from a position in its whole output (stdout and stderr
+    /// together, in the order in which they came), or from the first that is still there. With a stdin that is open, it
+    /// has an input that goes on where the command's stands.
+    ///
+    /// # Errors
+    /// As for every call; `NotFound` when the agent does not know it (any more), `OutOfRange` for a position that it has
+    /// not reached.
+    pub async fn resume(
+        &self,
+        session_id: &str,
+        position: u64,
+        deadline: Duration,
+    ) -> Result<Session, ClientError> {
+        let call = Call::new("find the session", deadline);
+        let request = FindRequest { session_id: session_id.to_owned(), position };
+        let found = loop {
+            let outcome = async {
+                let mut sessions = self.sessions(&call).await?;
+                call.answer(sessions.find(request.clone())).await
+            };
+            match outcome.await {
+                Ok(response) => break response.into_inner(),
+                Err(error) => retry(error, &call).await?,
+            }
+        };
+        let mut session = self.session(session_id, found.stdout_offset, found.stderr_offset);
+        session.lost_before = found.position.saturating_sub(position);
+        let summary = found.session.unwrap_or_default();
+        let input = SessionInput::new(self.clone(), session_id, summary.stdin_accepted);
+        session.input = summary.stdin_open.then_some(input);
+        Ok(session)
     }
 }
 
@@ -133,12 +167,17 @@ impl Session {
         self.control.clone()
     }
 
+    /// How much of both together, lost bytes included: where [`Client::resume`] goes on.
+    pub fn position(&self) -> u64 {
+        self.received.stdout_offset.saturating_add(self.received.stderr_offset)
+    }
+
     /// The writing half, once, of a command that has a stdin.
     pub fn take_input(&mut self) -> Option<SessionInput> {
         self.input.take()
     }
 
-    /// How much of stdout and stderr was handed out: where to go on after a restart of this process.
+    /// How much of stdout and stderr was handed out: where [`Client::session`] goes on.
     pub fn offsets(&self) -> (u64, u64) {
         (self.received.stdout_offset, self.received.stderr_offset)
     }
@@ -151,6 +190,9 @@ impl Session {
     /// the agent does not know the session (any more).
     pub async fn next_event(&mut self, deadline: Duration) -> Result<Option<Event>, ClientError> {
         let call = Call::new("read output", deadline);
+        if self.lost_before > 0 {
+            return Ok(Some(Event::Lost { bytes: std::mem::take(&mut self.lost_before) }));
+        }
         while !self.has_exited {
             match self.step(&call).await {
                 Ok(Some(event)) => return Ok(Some(event)),
@@ -204,7 +246,7 @@ impl Session {
         if data.is_empty() {
             return Ok(None);
         }
-        *expected += data.len() as u64;
+        *expected = expected.saturating_add(data.len() as u64);
         Ok(Some(match stream {
             OutputStream::Stderr => Event::Stderr(data),
             _ => Event::Stdout(data),
@@ -216,7 +258,7 @@ impl Session {
         let expected = self.offset(stream)?;
         let bytes = lost.to.saturating_sub(*expected);
         *expected += bytes;
-        Ok((bytes > 0).then_some(Event::Lost { stream, bytes }))
+        Ok((bytes > 0).then_some(Event::Lost { bytes }))
     }
 
     fn offset(&mut self, stream: OutputStream) -> Result<&mut u64, ClientError> {

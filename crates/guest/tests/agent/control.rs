@@ -23,6 +23,7 @@ fn identity() -> Identity {
             bearer_token: "secret-token".into(),
         }),
         regenerate_ssh_host_keys: true,
+        exec_server: None,
     }
 }
 

@@ -71,6 +71,16 @@ impl Sessions for Hostile {
         Ok(Response::new(ListResponse { sessions }))
     }
 
+    /// A place that cannot be.
+    async fn find(&self, _request: Request<FindRequest>) -> Answer<FindResponse> {
+        Ok(Response::new(FindResponse {
+            session: None,
+            stdout_offset: u64::MAX,
+            stderr_offset: u64::MAX,
+            position: u64::MAX,
+        }))
+    }
+
     async fn remove(&self, _request: Request<RemoveRequest>) -> Answer<RemoveResponse> {
         Ok(Response::new(RemoveResponse { existed: false }))
     }
@@ -104,6 +114,23 @@ async fn offsets_that_cannot_be_are_errors_promise_p10() {
     let mut input = session.take_input().expect("a stdin");
     let error = input.write("abc".into(), SOON).await.expect_err("too much was taken");
     assert!(matches!(error, ClientError::Answer { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_place_beyond_all_numbers_is_survived_promise_p10() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let client = hostile_client(directory.path());
+    let mut session = client.resume("x", 7, SOON).await.expect("it says so");
+    assert!(session.take_input().is_none());
+    let lost = session.next_event(SOON).await.expect("an event");
+    assert_eq!(lost, Some(guest::client::Event::Lost { bytes: u64::MAX - 7 }));
+    // Its output begins far before the place that it named: all of it is known.
+    let error = session.next_event(Duration::from_millis(300)).await.expect_err("nothing new");
+    assert!(
+        matches!(error, ClientError::Answer { .. } | ClientError::Deadline { .. }),
+        "{error:?}"
+    );
+    assert_eq!(session.position(), u64::MAX);
 }
 
 #[tokio::test]

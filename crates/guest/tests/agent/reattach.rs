@@ -125,7 +125,7 @@ async fn a_command_that_nobody_reads_waits_with_bounded_output_promise_p10() {
     let agent = Agent::start(Transport::Framed);
     let client = agent.client().await;
     let session = client.start("yes", shell("exec yes"), SOON).await.expect("it starts");
-    let full = limits::OUTPUT_BYTES as u64;
+    let full = limits::UNREAD_BYTES as u64;
     eventually("the buffer fills", async || {
         client.list_sessions(SOON).await.expect("a list")[0].stdout_bytes == full
     })
@@ -178,4 +178,90 @@ async fn the_newest_attachment_takes_the_session_over() {
     );
     input.close(SOON).await.expect("it closes");
     second.control().wait(SOON).await.expect("it ends");
+}
+
+/// Reads to the end: the bytes in their order, and how many were lost.
+async fn read_on(session: &mut guest::client::Session) -> (Vec<u8>, u64) {
+    let (mut received, mut lost) = (Vec::new(), 0);
+    while let Some(event) = session.next_event(SOON).await.expect("an event") {
+        match event {
+            Event::Stdout(data) | Event::Stderr(data) => received.extend_from_slice(&data),
+            Event::Lost { bytes } => lost += bytes,
+            Event::Exit(_) => {}
+        }
+    }
+    (received, lost)
+}
+
+#[tokio::test]
+async fn promise_p4_a_host_that_knows_only_how_much_it_was_sent_reads_on_at_every_position() {
+    let agent = Agent::start(Transport::Plain);
+    let client = agent.client().await;
+    let script = "for i in 1 2 3 4 5 6 7 8; do echo out $i; echo error $i >&2; done";
+    let mut session = client.start("mixed", shell(script), SOON).await.expect("it starts");
+    let (all, lost) = read_on(&mut session).await;
+    assert_eq!((lost, session.position()), (0, all.len() as u64));
+    for position in 0..=all.len() {
+        let host = agent.client().await;
+        let found = host.resume("mixed", position as u64, SOON).await;
+        let mut session = found.expect("it is there, ended as it is");
+        let (rest, lost) = read_on(&mut session).await;
+        assert_eq!((lost, rest.as_slice()), (0, &all[position..]), "from {position}");
+    }
+    let beyond = client.resume("mixed", all.len() as u64 + 1, SOON).await;
+    assert_eq!(beyond.expect_err("not reached").code(), Some(Code::OutOfRange));
+    let unknown = client.resume("no-such", 0, SOON).await.expect_err("no session");
+    assert_eq!(unknown.code(), Some(Code::NotFound));
+    let torn = client.session("mixed", all.len() as u64, 0).next_event(SOON).await;
+    assert_eq!(torn.expect_err("not of one moment").code(), Some(Code::OutOfRange));
+}
+
+#[tokio::test]
+async fn what_was_read_long_ago_is_told_as_lost_and_the_rest_is_read_again() {
+    let agent = Agent::start(Transport::Framed);
+    let client = agent.client().await;
+    let script = "seq 1 200000";
+    let mut session = client.start("long", shell(script), SOON).await.expect("it starts");
+    let (all, _) = read_on(&mut session).await;
+    let mut again = client.resume("long", 10, SOON).await.expect("it is there");
+    let (rest, lost) = read_on(&mut again).await;
+    assert!(lost > 0 && rest.len() >= limits::OUTPUT_BYTES - limits::CHUNK_BYTES, "{lost} lost");
+    assert_eq!(10 + lost + rest.len() as u64, all.len() as u64);
+    assert!(all.ends_with(&rest));
+}
+
+#[tokio::test]
+async fn a_session_that_is_found_again_takes_input_where_its_command_stands() {
+    let agent = Agent::start(Transport::Framed);
+    let client = agent.client().await;
+    let command = shell("cat").stdin();
+    let mut first = client.start("cat", command, SOON).await.expect("it starts");
+    let mut input = first.take_input().expect("a stdin");
+    input.write("one ".into(), SOON).await.expect("it reads");
+    assert_eq!(first.next_event(SOON).await.expect("an event"), Some(Event::Stdout("one ".into())));
+    drop((first, input));
+    client.disconnect().await;
+
+    let host = agent.client().await;
+    let mut second = host.resume("cat", 4, SOON).await.expect("it is there");
+    let mut input = second.take_input().expect("its stdin is open");
+    assert_eq!(input.offset(), 4);
+    input.write("two".into(), SOON).await.expect("it reads");
+    input.close(SOON).await.expect("it closes");
+    assert_eq!(read_on(&mut second).await, (b"two".to_vec(), 0));
+    let summary = &host.list_sessions(SOON).await.expect("a list")[0];
+    assert!(!summary.stdin_open && !summary.terminal && summary.exit.is_some());
+}
+
+#[tokio::test]
+async fn a_command_that_waits_for_its_reader_waits_while_one_is_there() {
+    let agent = Agent::start(Transport::Framed);
+    let client = agent.client().await;
+    let command = shell("seq 1 200000").wait_for_reader();
+    let mut session = client.start("patient", command, SOON).await.expect("it starts");
+    let waited = session.control().wait(Duration::from_millis(500)).await;
+    assert!(matches!(waited, Err(ClientError::Deadline { .. })), "{waited:?}");
+    let (all, lost) = read_on(&mut session).await;
+    assert_eq!(lost, 0);
+    assert!(all.ends_with(b"\n199999\n200000\n"));
 }

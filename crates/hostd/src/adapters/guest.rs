@@ -264,6 +264,7 @@ fn to_wire(identity: &GuestIdentity) -> Identity {
             SshHostKeys::Renew => true,
             SshHostKeys::Ensure => false,
         },
+        exec_server: None,
     }
 }
 

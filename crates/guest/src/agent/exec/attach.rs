@@ -1,158 +1,146 @@
-//! A host reads a session's output from its offsets on.
+//! Somebody reads a session's output, from a cut on.
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tokio::sync::watch;
 
-use super::output::Piece;
+use super::output::{Cut, Piece};
 use super::session::{Session, State};
 use crate::proto::attach_event::Event;
-use crate::proto::attach_request::Message;
-use crate::proto::{AttachEvent, AttachOpen, AttachRequest, OutputChunk, OutputLost, OutputStream};
-
-/// Events made but not taken by HTTP/2 yet.
-const PENDING_EVENTS: usize = 2;
-
-/// What an attachment sends.
-pub(crate) type Events = ReceiverStream<Result<AttachEvent, Status>>;
+use crate::proto::{OutputChunk, OutputLost};
 
 /// Why there is no attachment.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttachError {
-    #[error("an offset is beyond the end of the stream")]
-    BeyondEnd,
+    #[error("the offsets are beyond the end of the output, or not of one moment")]
+    NoSuchCut,
 }
 
-/// Where the host is in each stream.
-#[derive(Clone, Copy)]
-struct Position {
-    stdout: u64,
-    stderr: u64,
-}
-
-enum Step {
-    Send(Event),
-    Last(Event),
-    Wait,
+/// Why an attachment has no more to say before the command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detached {
+    /// Another one took the session over.
     Superseded,
+    /// The session was removed.
     Removed,
 }
 
-/// Takes the session over from any attachment before. Below the offsets everything is acknowledged.
-pub(crate) fn attach(
+/// The reading end of a session. The newest one reads, those before it are told so; dropped, it leaves.
+#[derive(Debug)]
+pub(crate) struct Attachment {
     session: Arc<Session>,
-    open: &AttachOpen,
-    requests: Streaming<AttachRequest>,
-) -> Result<Events, AttachError> {
-    let position = Position { stdout: open.stdout_offset, stderr: open.stderr_offset };
-    let attachment = session.change(|state| {
-        if position.stdout > state.stdout.end() || position.stderr > state.stderr.end() {
-            return Err(AttachError::BeyondEnd);
-        }
-        state.acknowledge(position);
-        state.attachments += 1;
-        Ok(state.attachments)
-    })?;
-    let (sender, events) = mpsc::channel(PENDING_EVENTS);
-    tokio::spawn(async move {
-        tokio::select! {
-            () = send_events(&session, attachment, position, &sender) => {}
-            () = take_acknowledgements(&session, attachment, requests) => {}
-            () = sender.closed() => {}
-        }
-    });
-    Ok(ReceiverStream::new(events))
+    number: u64,
+    reached: Cut,
+    changes: watch::Receiver<u64>,
 }
 
-async fn send_events(
-    session: &Session,
-    attachment: u64,
-    mut position: Position,
-    sender: &mpsc::Sender<Result<AttachEvent, Status>>,
-) {
-    let mut changes = session.watch();
-    loop {
-        let step = session.state().step(attachment, &mut position, session.started);
-        let (message, is_last) = match step {
-            Step::Send(event) => (Ok(AttachEvent { event: Some(event) }), false),
-            Step::Last(event) => (Ok(AttachEvent { event: Some(event) }), true),
-            Step::Superseded => (Err(Status::aborted("another host attached")), true),
-            Step::Removed => (Err(Status::not_found("the session was removed")), true),
-            Step::Wait => {
-                if changes.changed().await.is_err() {
-                    return;
-                }
-                continue;
+enum Step {
+    Event(Event),
+    Wait,
+    Detached(Detached),
+}
+
+impl Attachment {
+    /// Takes the session over from any attachment before. Everything before the cut is acknowledged.
+    pub(crate) fn open(session: Arc<Session>, cut: Cut) -> Result<Attachment, AttachError> {
+        let changes = session.watch();
+        let number = session.change(|state| {
+            if !state.output.is_cut(cut) {
+                return Err(AttachError::NoSuchCut);
             }
-        };
-        if sender.send(message).await.is_err() || is_last {
-            return;
+            state.output.acknowledge(cut);
+            Ok(state.readers.enter())
+        })?;
+        Ok(Attachment { session, number, reached: cut, changes })
+    }
+
+    /// The same from where the last reader came to.
+    pub(crate) fn open_unread(session: Arc<Session>) -> Attachment {
+        let changes = session.watch();
+        let (number, reached) =
+            session.change(|state| (state.readers.enter(), state.output.acknowledged()));
+        Attachment { session, number, reached, changes }
+    }
+
+    /// The next thing; waits for it. After an exit there is nothing more.
+    pub(crate) async fn next(&mut self) -> Result<Event, Detached> {
+        loop {
+            let step = self.session.state().step(self.number, &mut self.reached, &self.session);
+            match step {
+                Step::Event(event) => return Ok(event),
+                Step::Detached(why) => return Err(why),
+                Step::Wait => {
+                    // The sender lives in the session: it cannot close.
+                    if self.changes.changed().await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            }
         }
+    }
+
+    /// Everything that was handed out has arrived.
+    pub(crate) fn acknowledge(&self) {
+        self.acknowledger().acknowledge(self.reached);
+    }
+
+    /// Takes acknowledgements while another task reads.
+    pub(crate) fn acknowledger(&self) -> Acknowledger {
+        Acknowledger { session: self.session.clone(), number: self.number }
     }
 }
 
-/// Never returns for a host that only stops acknowledging.
-async fn take_acknowledgements(
-    session: &Session,
-    attachment: u64,
-    mut requests: Streaming<AttachRequest>,
-) {
-    loop {
-        match requests.message().await {
-            Ok(Some(AttachRequest { message: Some(Message::Acknowledge(acknowledge)) })) => {
-                session.change(|state| {
-                    if state.attachments == attachment {
-                        state.acknowledge(Position {
-                            stdout: acknowledge.stdout_offset,
-                            stderr: acknowledge.stderr_offset,
-                        });
-                    }
-                });
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let number = self.number;
+        self.session.change(|state| state.readers.leave(number));
+    }
+}
+
+/// Says how far the reader of an attachment has come.
+#[derive(Debug)]
+pub(crate) struct Acknowledger {
+    session: Arc<Session>,
+    number: u64,
+}
+
+impl Acknowledger {
+    /// Everything before the cut has arrived.
+    pub(crate) fn acknowledge(&self, cut: Cut) {
+        self.session.change(|state| {
+            if state.readers.is_newest(self.number) {
+                state.output.acknowledge(cut);
             }
-            Ok(Some(_)) => {}
-            Ok(None) => std::future::pending().await,
-            Err(_broken) => return,
-        }
+        });
     }
 }
 
 impl State {
-    fn acknowledge(&mut self, position: Position) {
-        self.stdout.acknowledge(position.stdout);
-        self.stderr.acknowledge(position.stderr);
-    }
-
-    fn step(&self, attachment: u64, position: &mut Position, started: std::time::Instant) -> Step {
-        if self.attachments != attachment {
-            return Step::Superseded;
+    fn step(&self, attachment: u64, reached: &mut Cut, session: &Session) -> Step {
+        if !self.readers.is_newest(attachment) {
+            return Step::Detached(Detached::Superseded);
         }
-        if let Some(piece) = self.stdout.piece(position.stdout) {
-            return Step::Send(event(OutputStream::Stdout, piece, &mut position.stdout));
+        if let Some(piece) = self.output.piece(*reached) {
+            return Step::Event(event(piece, reached));
         }
-        if let Some(piece) = self.stderr.piece(position.stderr) {
-            return Step::Send(event(OutputStream::Stderr, piece, &mut position.stderr));
-        }
-        match self.exit(started).filter(|_| self.is_complete()) {
-            Some(exit) => Step::Last(Event::Exit(exit)),
-            None if self.is_removed => Step::Removed,
+        match self.exit(session.started).filter(|_| self.is_complete()) {
+            Some(exit) => Step::Event(Event::Exit(exit)),
+            None if self.is_removed => Step::Detached(Detached::Removed),
             None => Step::Wait,
         }
     }
 }
 
-/// The piece as the wire has it; moves the position behind it.
-fn event(stream: OutputStream, piece: Piece, position: &mut u64) -> Event {
-    let stream = stream.into();
+/// The piece as the wire has it; moves the cut behind it.
+fn event(piece: Piece, reached: &mut Cut) -> Event {
     match piece {
-        Piece::Data { offset, data } => {
-            *position = offset + data.len() as u64;
-            Event::Chunk(OutputChunk { stream, offset, data })
+        Piece::Data { stream, offset, data } => {
+            *reached.of(stream) = offset + data.len() as u64;
+            Event::Chunk(OutputChunk { stream: stream.into(), offset, data })
         }
-        Piece::Lost { from, to } => {
-            *position = to;
-            Event::Lost(OutputLost { stream, from, to })
+        Piece::Lost { stream, from, to } => {
+            *reached.of(stream) = to;
+            Event::Lost(OutputLost { stream: stream.into(), from, to })
         }
     }
 }

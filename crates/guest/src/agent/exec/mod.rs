@@ -1,24 +1,26 @@
 //! Commands as sessions.
 //!
 //! ```text
-//!   Start -> spawn -> Session { stdin queue, stdout and stderr buffers, exit }
-//!                        |  pump tasks: pipe or terminal <-> buffers
+//!   Start -> spawn -> Session { stdin queue, output of both streams in order, exit }
+//!                        |  pump tasks: pipe or terminal <-> queue, output
 //!                        |  supervisor task: timeout, exit, what is left of the tree
-//!   Attach <-> buffers, by offset; acknowledged bytes are forgotten
+//!   Attachment <-> output, by position; what was acknowledged stays a while, to be read again
 //! ```
-//! A session belongs to no connection. Its output waits in bounded buffers until a host acknowledges it; a full buffer
+//! A session belongs to no connection. Its output waits in a bounded buffer until somebody acknowledges it; a full buffer
 //! stops the command (or drops the oldest bytes, as it was started).
 
 mod attach;
 mod output;
 mod pump;
+mod readers;
 mod session;
 mod spawn;
 mod stdin;
 mod supervise;
 mod table;
 
-pub(crate) use attach::attach;
+pub(crate) use attach::{Acknowledger, Attachment, Detached};
+pub(crate) use output::Cut;
 pub(crate) use session::Session;
 pub(crate) use spawn::StartError;
 pub(crate) use stdin::WriteError;

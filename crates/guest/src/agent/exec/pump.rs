@@ -2,30 +2,20 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::output::OutputBuffer;
-use super::session::{Session, State};
+use super::session::Session;
 use super::stdin::Next;
 use crate::agent::nonblocking::Nonblocking;
+use crate::proto::OutputStream;
 
 /// Read at once; a pipe holds 64 KiB.
 const READ_BYTES: usize = 16 * 1024;
 
 /// What a terminal takes for the end of its input (control-D).
 const END_OF_FILE: &[u8] = &[4];
-
-/// Chooses one of a session's two output buffers.
-pub(super) type Select = fn(&mut State) -> &mut OutputBuffer;
-
-pub(super) fn stdout(state: &mut State) -> &mut OutputBuffer {
-    &mut state.stdout
-}
-
-pub(super) fn stderr(state: &mut State) -> &mut OutputBuffer {
-    &mut state.stderr
-}
 
 enum Step {
     /// Bytes came, or room has to be waited for.
@@ -38,45 +28,53 @@ enum Step {
 
 /// Reads until the command has ended and all that it wrote is taken. What background processes write later is not
 /// output of the session; see [`discard`].
-pub(super) async fn pump_output(session: &Session, stream: &Nonblocking, select: Select) {
+pub(super) async fn pump_output(session: &Session, source: &Nonblocking, stream: OutputStream) {
     let mut changes = session.watch();
     loop {
-        let (has_ended, is_removed, room) = {
-            let mut state = session.state();
-            (state.ended.is_some(), state.is_removed, select(&mut state).room())
+        let (has_ended, is_removed, room, patience) = {
+            let state = session.state();
+            (state.ended.is_some(), state.is_removed, state.room(), state.patience())
         };
         if is_removed {
             break;
         }
-        let step = if room == 0 { Step::Again } else { read_once(session, stream, select, room) };
+        let step = if room == 0 { Step::Again } else { read_once(session, source, stream, room) };
         match step {
             Step::Again if room > 0 => tokio::task::yield_now().await,
             Step::Again => {
-                if changes.changed().await.is_err() {
-                    break;
+                tokio::select! {
+                    changed = changes.changed() => if changed.is_err() { break },
+                    () = patience_ends(patience) => {}
                 }
             }
             // It had ended before that read: the pipe held all that it ever wrote.
             Step::Readable if has_ended => break,
             Step::Readable => {
                 tokio::select! {
-                    readable = stream.readable() => if readable.is_err() { break },
+                    readable = source.readable() => if readable.is_err() { break },
                     changed = changes.changed() => if changed.is_err() { break },
                 }
             }
             Step::Complete => break,
         }
     }
-    session.change(|state| select(state).complete());
+    session.change(|state| state.output.complete(stream));
 }
 
-fn read_once(session: &Session, stream: &Nonblocking, select: Select, room: usize) -> Step {
+async fn patience_ends(patience: Option<Duration>) {
+    match patience {
+        Some(patience) => tokio::time::sleep(patience).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn read_once(session: &Session, source: &Nonblocking, stream: OutputStream, room: usize) -> Step {
     let mut buffer = [0; READ_BYTES];
     let length = room.min(READ_BYTES);
-    match stream.try_read(&mut buffer[..length]) {
+    match source.try_read(&mut buffer[..length]) {
         Ok(0) => Step::Complete,
         Ok(length) => {
-            session.change(|state| select(state).push(&buffer[..length]));
+            session.change(|state| state.output.push(stream, &buffer[..length]));
             Step::Again
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Readable,

@@ -8,12 +8,13 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::output::OutputBuffer;
+use super::output::{Cut, Output};
+use super::readers::Readers;
 use super::stdin::{StdinQueue, WriteError};
 use crate::agent::cgroup::Cgroup;
 use crate::agent::nonblocking::Nonblocking;
 use crate::agent::reaper::{Ending, Reaper, ToGroup};
-use crate::proto::{SessionExit, SessionSummary, StartRequest, TerminalSize};
+use crate::proto::{OutputStream, SessionExit, SessionSummary, StartRequest, TerminalSize};
 
 /// How long a write waits for room before it answers what was taken.
 const STDIN_PATIENCE: Duration = Duration::from_secs(2);
@@ -38,13 +39,11 @@ pub(crate) struct Session {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) stdin: StdinQueue,
-    pub(super) stdout: OutputBuffer,
-    pub(super) stderr: OutputBuffer,
+    pub(super) output: Output,
     pub(super) ended: Option<Ended>,
     pub(super) timed_out: bool,
     pub(super) is_removed: bool,
-    /// Attachments so far: only the newest one reads.
-    pub(super) attachments: u64,
+    pub(super) readers: Readers,
 }
 
 /// The end of the command's own process.
@@ -68,15 +67,14 @@ impl Session {
         let policy = parts.request.output_policy();
         let mut state = State {
             stdin: if parts.request.stdin { StdinQueue::open() } else { StdinQueue::none() },
-            stdout: OutputBuffer::new(policy),
-            stderr: OutputBuffer::new(policy),
+            output: Output::new(policy),
             ended: None,
             timed_out: false,
             is_removed: false,
-            attachments: 0,
+            readers: Readers::new(),
         };
         if parts.terminal.is_some() {
-            state.stderr.complete();
+            state.output.complete(OutputStream::Stderr);
         }
         Session {
             request: parts.request,
@@ -151,6 +149,30 @@ impl Session {
         Ok((state.stdin.accepted(), state.stdin.is_broken()))
     }
 
+    /// Puts bytes behind whatever was written so far, as fast as the command reads.
+    pub(crate) async fn append_stdin(&self, mut data: &[u8]) -> Result<(), WriteError> {
+        let mut changes = self.watch();
+        loop {
+            let taken = self.change(|state| {
+                let offset = state.stdin.accepted();
+                state.stdin.offer(offset, data)?;
+                if state.stdin.is_broken() {
+                    return Err(WriteError::Closed);
+                }
+                Ok(state.stdin.accepted() - offset)
+            })?;
+            data = data.get(usize::try_from(taken).unwrap_or(usize::MAX)..).unwrap_or_default();
+            if data.is_empty() || changes.changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Closes stdin behind whatever was written so far.
+    pub(crate) fn end_stdin(&self) -> Result<(), WriteError> {
+        self.change(|state| state.stdin.close(state.stdin.accepted()))
+    }
+
     pub(crate) fn close_stdin(&self, offset: u64) -> Result<(), WriteError> {
         self.change(|state| state.stdin.close(offset))
     }
@@ -179,18 +201,37 @@ impl Session {
         Ok(was_running)
     }
 
+    /// The cut at a position of the whole output, or the next that is still known; `None` beyond the end.
+    pub(crate) fn find(&self, position: u64) -> Option<Cut> {
+        self.state().output.find(position)
+    }
+
+    /// When the command ended.
+    pub(super) fn ended_at(&self) -> Option<Instant> {
+        self.state().ended.map(|ended| ended.at)
+    }
+
+    /// Of the command's own process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
     pub(crate) fn summary(&self) -> SessionSummary {
         let state = self.state();
+        let end = state.output.end();
         let program = self.request.command.first().map(String::as_str).unwrap_or_default();
         SessionSummary {
             session_id: self.request.session_id.clone(),
             program: program.chars().take(PROGRAM_CHARACTERS).collect(),
-            pid: self.pid.as_raw_nonzero().get().unsigned_abs(),
+            pid: self.process_id(),
             started_ms_ago: milliseconds(self.started.elapsed()),
-            stdout_bytes: state.stdout.end(),
-            stderr_bytes: state.stderr.end(),
+            stdout_bytes: end.stdout,
+            stderr_bytes: end.stderr,
             stdin_accepted: state.stdin.accepted(),
             exit: state.exit(self.started),
+            terminal: self.terminal.is_some(),
+            stdin_open: state.stdin.is_open(),
+            user: self.request.user.clone(),
         }
     }
 }
@@ -203,19 +244,30 @@ impl State {
             Ending::Exited(code) => (code, 0),
             Ending::Killed(signal) => (128 + signal, signal),
         };
+        let end = self.output.end();
         Some(SessionExit {
             exit_code,
             signal,
             timed_out: self.timed_out,
             duration_ms: milliseconds(ended.at.duration_since(started)),
-            stdout_bytes: self.stdout.end(),
-            stderr_bytes: self.stderr.end(),
+            stdout_bytes: end.stdout,
+            stderr_bytes: end.stderr,
         })
     }
 
     /// The command ended, and all that it wrote is in the buffers.
     pub(super) fn is_complete(&self) -> bool {
-        self.ended.is_some() && self.stdout.is_complete() && self.stderr.is_complete()
+        self.ended.is_some() && self.output.is_complete()
+    }
+
+    /// How much output may be read from the command now.
+    pub(super) fn room(&self) -> usize {
+        self.output.room(self.readers.reader())
+    }
+
+    /// How long a command whose output has no room waits for a reader that left; `None`: until somebody reads.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.output.waits_for_reader().then(|| self.readers.patience()).flatten()
     }
 }
 

@@ -62,6 +62,11 @@ impl StdinQueue {
         self.accepted
     }
 
+    /// More may be written.
+    pub(super) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
     pub(super) fn is_broken(&self) -> bool {
         self.state == State::Broken
     }

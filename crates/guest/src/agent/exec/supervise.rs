@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-use super::pump::{Select, discard, pump_output, pump_stdin, stderr, stdout};
+use super::pump::{discard, pump_output, pump_stdin};
 use super::session::{Ended, Session};
 use super::spawn::Streams;
 use crate::agent::nonblocking::Nonblocking;
 use crate::agent::reaper::{Ending, Running};
+use crate::proto::OutputStream;
 
 /// Starts the tasks. They end with the session, but for the reading of what background processes still write.
 pub(super) fn supervise(
@@ -21,15 +22,15 @@ pub(super) fn supervise(
     lingering: &Arc<Semaphore>,
 ) {
     match streams {
-        Streams::Pipes { stdin, stdout: out, stderr: error } => {
-            follow_output(session, Arc::new(out), stdout, lingering);
-            follow_output(session, Arc::new(error), stderr, lingering);
+        Streams::Pipes { stdin, stdout, stderr } => {
+            follow_output(session, Arc::new(stdout), OutputStream::Stdout, lingering);
+            follow_output(session, Arc::new(stderr), OutputStream::Stderr, lingering);
             if let Some(stdin) = stdin {
                 follow_stdin(session, Arc::new(stdin));
             }
         }
         Streams::Terminal(terminal) => {
-            follow_output(session, terminal.clone(), stdout, lingering);
+            follow_output(session, terminal.clone(), OutputStream::Stdout, lingering);
             if session.request.stdin {
                 follow_stdin(session, terminal);
             }
@@ -40,17 +41,17 @@ pub(super) fn supervise(
 
 fn follow_output(
     session: &Arc<Session>,
-    stream: Arc<Nonblocking>,
-    select: Select,
+    source: Arc<Nonblocking>,
+    stream: OutputStream,
     lingering: &Arc<Semaphore>,
 ) {
     let (session, lingering) = (session.clone(), lingering.clone());
     tokio::spawn(async move {
-        pump_output(&session, &stream, select).await;
+        pump_output(&session, &source, stream).await;
         drop(session);
         // Beyond the limit the stream closes: a guest cannot pile up descriptors here (promise P10).
         if let Ok(permit) = lingering.try_acquire_owned() {
-            discard(stream, permit).await;
+            discard(source, permit).await;
         }
     });
 }

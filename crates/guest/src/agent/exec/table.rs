@@ -16,8 +16,9 @@ use crate::agent::reaper::Reaper;
 use crate::limits;
 use crate::proto::{SessionSummary, StartRequest};
 
-/// An ended session that nobody removed may be asked for at least this long.
+/// An ended session that nobody removed may be asked for at least this long, and as a rule up to the longer one.
 const KEPT: Duration = Duration::from_secs(60);
+const KEPT_WHILE_THERE_IS_ROOM: Duration = Duration::from_secs(900);
 
 /// The one table.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(crate) struct SessionTable {
 struct State {
     sessions: HashMap<String, Arc<Session>>,
     started: u64,
+    named: u64,
     /// Groups of forgotten sessions in which processes still run.
     leftovers: Vec<Cgroup>,
 }
@@ -65,11 +67,39 @@ impl SessionTable {
             let is_equal = session.request == request;
             return if is_equal { Ok((session.clone(), true)) } else { Err(StartError::Taken) };
         }
+        state.expire(KEPT_WHILE_THERE_IS_ROOM);
         state.make_room()?;
         state.remove_leftovers();
         let session = self.start_new(&mut state, request)?;
         state.sessions.insert(session.request.session_id.clone(), session.clone());
         Ok((session, false))
+    }
+
+    /// Starts a session under a name that must be new.
+    pub(crate) fn start_anew(
+        &self,
+        request: StartRequest,
+        thawed: &Held,
+    ) -> Result<Arc<Session>, StartError> {
+        match self.start(request, thawed)? {
+            (_session, true) => Err(StartError::Taken),
+            (session, false) => Ok(session),
+        }
+    }
+
+    /// A name that no session has.
+    pub(crate) fn fresh_id(&self, prefix: &str) -> String {
+        let mut state = self.state();
+        state.named += 1;
+        format!("{prefix}-{}", state.named)
+    }
+
+    /// Those whose command has not ended.
+    pub(crate) fn running(&self) -> Vec<Arc<Session>> {
+        let mut sessions: Vec<_> = self.state().sessions.values().cloned().collect();
+        sessions.retain(|session| session.ended_at().is_none());
+        sessions.sort_by_key(|session| session.started);
+        sessions
     }
 
     fn start_new(
@@ -111,7 +141,11 @@ impl SessionTable {
 
     /// The oldest first.
     pub(crate) fn list(&self) -> Vec<SessionSummary> {
-        let mut sessions: Vec<_> = self.state().sessions.values().cloned().collect();
+        let mut sessions: Vec<_> = {
+            let mut state = self.state();
+            state.expire(KEPT_WHILE_THERE_IS_ROOM);
+            state.sessions.values().cloned().collect()
+        };
         sessions.sort_by_key(|session| session.started);
         sessions.iter().map(|session| session.summary()).collect()
     }
@@ -131,12 +165,14 @@ impl SessionTable {
         Ok(true)
     }
 
-    /// Nobody reads the output of these sessions any more: none of them waits for it.
+    /// Nobody who reads the output of these sessions will go on: none of them waits for it.
     pub(crate) fn detach_all(&self) {
         for session in self.state().sessions.values() {
             session.change(|state| {
-                state.stdout.drop_oldest();
-                state.stderr.drop_oldest();
+                state.readers.forget_all();
+                if !state.output.waits_for_reader() {
+                    state.output.drop_oldest();
+                }
             });
         }
     }
@@ -148,17 +184,26 @@ impl State {
         if self.sessions.len() < limits::SESSIONS {
             return Ok(());
         }
-        let now = Instant::now();
-        let ended_at = |session: &Session| session.state().ended.map(|ended| ended.at);
-        let oldest = self
-            .sessions
-            .iter()
-            .filter_map(|(id, session)| Some((ended_at(session)?, id)))
-            .filter(|(at, _)| now.duration_since(*at) >= KEPT)
-            .min_by_key(|(at, _)| *at)
-            .map(|(_, id)| id.clone());
+        let oldest = self.ended_for(KEPT).min_by_key(|(at, _)| *at).map(|(_, id)| id);
         self.forget(&oldest.ok_or(StartError::Full)?);
         Ok(())
+    }
+
+    /// Forgets those that ended so long ago and that nobody reads.
+    fn expire(&mut self, longer_than: Duration) {
+        let expired: Vec<String> = self.ended_for(longer_than).map(|(_, id)| id).collect();
+        for id in expired {
+            self.forget(&id);
+        }
+    }
+
+    fn ended_for(&self, longer_than: Duration) -> impl Iterator<Item = (Instant, String)> {
+        let now = Instant::now();
+        self.sessions
+            .iter()
+            .filter(|(_, session)| !session.state().readers.is_read())
+            .filter_map(|(id, session)| Some((session.ended_at()?, id.clone())))
+            .filter(move |(at, _)| now.duration_since(*at) >= longer_than)
     }
 
     fn forget(&mut self, session_id: &str) {

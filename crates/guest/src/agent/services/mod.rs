@@ -13,7 +13,7 @@ pub(crate) use mounts::MountsService;
 pub(crate) use sessions::SessionsService;
 
 /// An error with all its causes, for the host's error message.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -4,21 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{chain, invalid};
-use crate::agent::exec::{self, Session, StartError, WriteError};
+use crate::agent::exec::{
+    Acknowledger, Attachment, Cut, Detached, Session, StartError, WriteError,
+};
 use crate::agent::machine::Machine;
 use crate::agent::reaper::ToGroup;
 use crate::agent::users::UserError;
+use crate::proto::attach_event::Event;
 use crate::proto::attach_request::Message;
 use crate::proto::sessions_server::Sessions;
 use crate::proto::{
-    AttachEvent, AttachRequest, CloseStdinRequest, CloseStdinResponse, ListRequest, ListResponse,
-    RemoveRequest, RemoveResponse, ResizeRequest, ResizeResponse, SignalRequest, SignalResponse,
-    StartRequest, StartResponse, WaitRequest, WaitResponse, WriteStdinRequest, WriteStdinResponse,
+    AttachEvent, AttachRequest, CloseStdinRequest, CloseStdinResponse, FindRequest, FindResponse,
+    ListRequest, ListResponse, RemoveRequest, RemoveResponse, ResizeRequest, ResizeResponse,
+    SignalRequest, SignalResponse, StartRequest, StartResponse, WaitRequest, WaitResponse,
+    WriteStdinRequest, WriteStdinResponse,
 };
-use tokio_stream::wrappers::ReceiverStream;
+
+/// Events made but not taken by HTTP/2 yet.
+const PENDING_EVENTS: usize = 2;
 
 /// No single wait is longer; the host asks again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -47,8 +55,7 @@ impl Sessions for SessionsService {
             .sessions
             .start(request.into_inner(), &thawed)
             .map_err(|error| start_status(&error))?;
-        let pid = session.pid.as_raw_nonzero().get().unsigned_abs();
-        Ok(Response::new(StartResponse { pid, existed }))
+        Ok(Response::new(StartResponse { pid: session.process_id(), existed }))
     }
 
     type AttachStream = ReceiverStream<Result<AttachEvent, Status>>;
@@ -63,9 +70,19 @@ impl Sessions for SessionsService {
             return Err(Status::invalid_argument("the first message does not open"));
         };
         let session = self.session(&open.session_id)?;
-        let events = exec::attach(session, &open, requests)
-            .map_err(|error| Status::out_of_range(chain(&error)))?;
-        Ok(Response::new(events))
+        let cut = Cut { stdout: open.stdout_offset, stderr: open.stderr_offset };
+        let attachment =
+            Attachment::open(session, cut).map_err(|error| Status::out_of_range(chain(&error)))?;
+        let acknowledger = attachment.acknowledger();
+        let (sender, events) = mpsc::channel(PENDING_EVENTS);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = send_events(attachment, &sender) => {}
+                () = take_acknowledgements(&acknowledger, requests) => {}
+                () = sender.closed() => {}
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(events)))
     }
 
     async fn write_stdin(
@@ -133,6 +150,20 @@ impl Sessions for SessionsService {
         Ok(Response::new(ListResponse { sessions: self.machine.sessions.list() }))
     }
 
+    async fn find(&self, request: Request<FindRequest>) -> Result<Response<FindResponse>, Status> {
+        let request = request.into_inner();
+        let session = self.session(&request.session_id)?;
+        let cut = session
+            .find(request.position)
+            .ok_or_else(|| Status::out_of_range("the position is beyond the end of the output"))?;
+        Ok(Response::new(FindResponse {
+            session: Some(session.summary()),
+            stdout_offset: cut.stdout,
+            stderr_offset: cut.stderr,
+            position: cut.position().max(request.position),
+        }))
+    }
+
     async fn remove(
         &self,
         request: Request<RemoveRequest>,
@@ -143,6 +174,45 @@ impl Sessions for SessionsService {
             .remove(&request.into_inner().session_id)
             .map_err(|error| Status::internal(format!("kill the session: {error}")))?;
         Ok(Response::new(RemoveResponse { existed }))
+    }
+}
+
+async fn send_events(
+    mut attachment: Attachment,
+    sender: &mpsc::Sender<Result<AttachEvent, Status>>,
+) {
+    loop {
+        let (message, is_last) = match attachment.next().await {
+            Ok(event) => {
+                let is_last = matches!(event, Event::Exit(_));
+                (Ok(AttachEvent { event: Some(event) }), is_last)
+            }
+            Err(Detached::Superseded) => (Err(Status::aborted("another host attached")), true),
+            Err(Detached::Removed) => (Err(Status::not_found("the session was removed")), true),
+        };
+        if sender.send(message).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// Never returns for a host that only stops acknowledging.
+async fn take_acknowledgements(
+    acknowledger: &Acknowledger,
+    mut requests: Streaming<AttachRequest>,
+) {
+    loop {
+        match requests.message().await {
+            Ok(Some(AttachRequest { message: Some(Message::Acknowledge(acknowledge)) })) => {
+                acknowledger.acknowledge(Cut {
+                    stdout: acknowledge.stdout_offset,
+                    stderr: acknowledge.stderr_offset,
+                });
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => std::future::pending().await,
+            Err(_broken) => return,
+        }
     }
 }
 

@@ -43,6 +43,11 @@ impl Agent {
         Agent::start_with(transport, &["--root", "root"])
     }
 
+    /// Starts one that also serves Connect RPC, at [`Agent::path`] of `exec.sock`.
+    pub(crate) fn start_with_exec_server() -> Agent {
+        Agent::start_with(Transport::Framed, &["--root", "root", "--exec-listen", "exec.sock"])
+    }
+
     fn start_with(transport: Transport, arguments: &[&str]) -> Agent {
         let directory = tempfile::tempdir().expect("a directory");
         make_root(&directory.path().join("root"));
