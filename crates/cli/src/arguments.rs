@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::connection::ConnectionArguments;
 use crate::copy::CopyArguments;
 use crate::doctor::DoctorArguments;
-use crate::exec::ExecArguments;
+use crate::exec::{AttachArguments, ExecArguments, SessionsArguments, ShellArguments};
 use crate::image::ImageArguments;
 use crate::machine::{
     CreateArguments, DeleteArguments, ListArguments, ShowArguments, StartArguments, StopArguments,
@@ -32,7 +32,7 @@ Exit codes:
   0    done
   1    refused or failed; standard error says why
   2    the command line is wrong
-  `computer exec` ends as the command in the guest did, with 124 when its time ran out, and with 125
+  `computer exec`, `shell` and `attach` end as the command in the guest did, with 124 when its time ran out, and with 125
   when it could not be run or what became of it is not known.";
 
 /// Computers on this machine: make them, use them, keep them, and go on from where they were.
@@ -64,6 +64,12 @@ pub(crate) enum Command {
     Show(ShowArguments),
     /// Run a command in a machine.
     Exec(ExecArguments),
+    /// Open a shell in a machine.
+    Shell(ShellArguments),
+    /// Go on with a command that was left running.
+    Attach(AttachArguments),
+    /// List the commands that run in a machine, or end one.
+    Sessions(SessionsArguments),
     /// Copy files and directories into a machine and out of it.
     Cp(CopyArguments),
     /// Boot a stopped machine.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use contract::client::ClientError;
-use contract::id::{MachineId, SnapshotId};
+use contract::id::{ExecSessionId, MachineId, SnapshotId};
 use reqwest::header::InvalidHeaderValue;
 
 use crate::image::ImageError;
@@ -43,6 +43,9 @@ pub(crate) enum CliError {
         /// Why not.
         source: io::Error,
     },
+    /// A key cannot be used.
+    #[error("read an SSH key")]
+    Key(#[source] contract::ssh_key::SshKeyError),
     /// A file cannot be written.
     #[error("write {path}")]
     WriteFile {
@@ -117,6 +120,27 @@ pub(crate) enum CliError {
         message: String,
         /// The same for programs.
         code: contract::ErrorCode,
+    },
+    /// The connection broke, and input was lost with it.
+    #[error("the connection broke, and it is not known how much of the input had arrived")]
+    InputLost,
+    /// No command, or more than one, could be meant.
+    #[error(
+        "{running} commands run in {machine}: name one, `computer sessions {machine}` lists them"
+    )]
+    WhichSession {
+        /// The machine.
+        machine: MachineId,
+        /// How many.
+        running: usize,
+    },
+    /// There is no such command.
+    #[error("no session {session} in {machine}")]
+    NoSession {
+        /// The machine.
+        machine: MachineId,
+        /// Its name.
+        session: ExecSessionId,
     },
     /// The daemon ended the connection before the command ended.
     #[error("the daemon ended the connection before the command ended")]

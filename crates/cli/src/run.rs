@@ -22,7 +22,10 @@ pub async fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
-    let failed = if matches!(arguments.command, Command::Exec(_)) { exec::FAILED } else { FAILED };
+    let failed = match arguments.command {
+        Command::Exec(_) | Command::Shell(_) | Command::Attach(_) => exec::FAILED,
+        _ => FAILED,
+    };
     match dispatch(arguments).await {
         Ok(code) => code,
         Err(error) => {
@@ -36,7 +39,9 @@ pub async fn run() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     let code = match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-        _ if std::env::args().nth(1).as_deref() == Some("exec") => exec::FAILED,
+        _ if matches!(std::env::args().nth(1).as_deref(), Some("exec" | "shell" | "attach")) => {
+            exec::FAILED
+        }
         _ => 2,
     };
     match error.print() {
@@ -77,6 +82,11 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, CliError> {
             if let Some(copied) = copy::run(&connection.client()?, arguments).await? {
                 output.print(&copied)?;
             }
+        }
+        Command::Shell(arguments) => return exec::shell(&connection.client()?, arguments).await,
+        Command::Attach(arguments) => return exec::attach(&connection.client()?, arguments).await,
+        Command::Sessions(arguments) => {
+            output.print(&exec::sessions(&connection.client()?, arguments).await?)?;
         }
         Command::Snapshot(arguments) => {
             snapshot::run(&connection.client()?, arguments, output).await?;

@@ -61,4 +61,7 @@ pub struct ExecResponse {
     pub stderr: String,
     /// How long it ran.
     pub duration_ms: u64,
+    /// Whether it wrote more than is kept: then its outputs end early.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }

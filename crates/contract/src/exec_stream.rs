@@ -3,15 +3,17 @@
 //! ```text
 //! client                                   server
 //!   text  ExecStart                ->
-//!                                  <-   text   {"type":"started","session_id":".."}
+//!                                  <-   text   {"type":"started","session_id":"..","stdin_offset":0}
 //!   binary 0 + bytes of stdin      ->
 //!   text  {"type":"stdin_close"}   ->
 //!                                  <-   binary 1 + bytes of stdout, 2 + bytes of stderr
 //!                                  <-   text   {"type":"exited","exit_code":0,"duration_ms":12}
 //! ```
 //!
-//! Either side may close after `exited` or `error`. A session outlives its connection: an [`ExecStart`] that names
-//! `session_id` and `offset` attaches again and is sent the output from that offset on.
+//! Either side may close after `exited` or `error`. A session outlives its connection, and the host's daemon: an
+//! [`ExecStart`] that names `session_id` and `offset` attaches again and is sent the output from that offset on, in the same
+//! order. What of it is gone by then comes first, as `lost`, and counts as sent. The last attachment takes a session over.
+//! `stdin_offset` says how much input the command had taken; what was sent beyond it is to be sent again.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +23,7 @@ use utoipa::ToSchema;
 
 use crate::error::ErrorCode;
 use crate::forgiving;
+use crate::id::ExecSessionId;
 
 /// The longest message that either side sends, its first byte included.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -75,8 +78,8 @@ pub struct ExecStart {
         deserialize_with = "forgiving::optional",
         skip_serializing_if = "Option::is_none"
     )]
-    pub session_id: Option<String>,
-    /// How many bytes of output the client already has.
+    pub session_id: Option<ExecSessionId>,
+    /// How many bytes of output, both streams together, the client already has.
     #[serde(
         default,
         deserialize_with = "forgiving::optional",
@@ -116,7 +119,15 @@ pub enum ExecEvent {
     /// The command runs.
     Started {
         /// By which name it is attached to again.
-        session_id: String,
+        session_id: ExecSessionId,
+        /// How many bytes of standard input it has taken; absent when it takes none, or none any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stdin_offset: Option<u64>,
+    },
+    /// Output that nobody read in time is gone.
+    Lost {
+        /// How many bytes of both streams together.
+        bytes: u64,
     },
     /// The command has ended, and all its output was sent before.
     Exited {

@@ -26,6 +26,8 @@ const MACHINE_RULE: &str =
     "1 to 64 letters, digits and '-', beginning and ending with a letter or digit";
 const NAME_RULE: &str =
     "1 to 128 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit";
+const SESSION_RULE: &str =
+    "1 to 64 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit";
 const OPERATION_RULE: &str = "26 characters of lower-case Crockford base 32";
 
 fn is_machine_name(text: &str) -> bool {
@@ -34,6 +36,10 @@ fn is_machine_name(text: &str) -> bool {
 
 fn is_resource_name(text: &str) -> bool {
     is_name(text, 128, |byte| matches!(byte, b'-' | b'_' | b'.'))
+}
+
+fn is_session_name(text: &str) -> bool {
+    is_name(text, 64, |byte| matches!(byte, b'-' | b'_' | b'.'))
 }
 
 pub(crate) fn is_name(text: &str, longest: usize, inside: impl Fn(u8) -> bool) -> bool {
@@ -138,6 +144,11 @@ identifier!(
     "^[A-Za-z0-9]([A-Za-z0-9_.-]{0,126}[A-Za-z0-9])?$", "data"
 );
 identifier!(
+    /// Names a command that runs or ran in a guest. Minted by the host.
+    ExecSessionId, "session id", SESSION_RULE, is_session_name,
+    "^[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$", "01jdg6y3n8x4c2v9k7q5t1r0zb"
+);
+identifier!(
     /// Names an operation. Minted by the host; sorts by time of creation, as a ULID does.
     OperationId, "operation id", OPERATION_RULE, is_operation_name,
     "^[0-7][0-9a-hjkmnp-tv-z]{25}$", "01jdg6y3n8x4c2v9k7q5t1r0zb"
@@ -154,6 +165,13 @@ impl VolumeId {
     #[must_use]
     pub fn user_of(machine: &MachineId, number: u32) -> Self {
         Self(format!("{machine}-user-{number}"))
+    }
+}
+
+impl From<&OperationId> for ExecSessionId {
+    /// A command is named as the operation that started it.
+    fn from(operation: &OperationId) -> Self {
+        Self(operation.to_string())
     }
 }
 
@@ -196,6 +214,7 @@ mod tests {
             text.parse::<VolumeId>().expect_err(&text);
             text.parse::<PublishedPortId>().expect_err(&text);
             text.parse::<MountId>().expect_err(&text);
+            text.parse::<ExecSessionId>().expect_err(&text);
             text.parse::<OperationId>().expect_err(&text);
         }
     }

@@ -15,6 +15,7 @@ pub mod digest;
 pub mod endpoint;
 pub mod error;
 pub mod exec;
+pub mod exec_session;
 pub mod exec_stream;
 pub mod file;
 pub mod file_path;
@@ -32,6 +33,7 @@ pub mod published_port;
 pub mod restore;
 pub mod secret;
 pub mod snapshot;
+pub mod ssh_key;
 pub mod storage;
 pub mod upload;
 pub mod volume;
@@ -42,6 +44,9 @@ pub use artifact::{ArtifactId, ArtifactKind, SnapshotArtifact};
 pub use digest::Sha256Hex;
 pub use error::{ErrorBody, ErrorCode};
 pub use file_path::FilePath;
-pub use id::{IdError, MachineId, MountId, OperationId, PublishedPortId, SnapshotId, VolumeId};
-pub use location::{ArtifactUrl, PresignedUrl};
+pub use id::{
+    ExecSessionId, IdError, MachineId, MountId, OperationId, PublishedPortId, SnapshotId, VolumeId,
+};
+pub use location::{ArtifactUrl, PresignedUrl, WebhookUrl};
 pub use secret::Secret;
+pub use ssh_key::{AuthorizedKey, SshPublicKey};

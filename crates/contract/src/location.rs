@@ -97,6 +97,10 @@ location!(
     /// A URL signed ahead of time, by which the host reads or writes one object without credentials of its own.
     PresignedUrl, ["http", "https"], "https://bucket.example/key?X-Amz-Signature=..."
 );
+location!(
+    /// Where a guest tells about something that happened in it.
+    WebhookUrl, ["http", "https"], "https://hooks.example/login"
+);
 
 /// The URL without query, fragment, user and password, fit to be logged.
 fn without_secrets(url: &Url) -> String {

@@ -27,6 +27,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+/// A key that may log in.
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHThG2GNUEfcr16rHkxUriBq8lpBMsn5qs1jk2RTu12L me";
+
 fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, json: &Value) {
     assert_eq!(&serde_json::to_value(value).unwrap(), json);
     assert_eq!(&serde_json::from_value::<T>(json.clone()).unwrap(), value);
@@ -129,10 +133,10 @@ fn a_request_for_a_machine_says_what_is_wanted() {
             user_volume_ids: vec!["data".parse().unwrap()],
             guest_config: Some(GuestConfig {
                 hostname: Some("box.example".parse().unwrap()),
-                authorized_keys: vec!["ssh-ed25519 AAAA me".into()],
+                authorized_keys: vec![KEY.parse().unwrap()],
                 trusted_user_ca_keys: Vec::new(),
                 login_webhook: Some(LoginWebhook {
-                    url: "https://hooks.example/login".into(),
+                    url: "https://hooks.example/login".parse().unwrap(),
                     bearer_token: Secret::new("token"),
                 }),
             }),
@@ -145,7 +149,7 @@ fn a_request_for_a_machine_says_what_is_wanted() {
             "machine_id": "box", "artifact": artifact_json(), "memory_mib": 512, "storage_bytes": 8_589_934_592_u64,
             "user_volume_ids": ["data"],
             "guest_config": {
-                "hostname": "box.example", "authorized_keys": ["ssh-ed25519 AAAA me"],
+                "hostname": "box.example", "authorized_keys": [KEY],
                 "login_webhook": {"url": "https://hooks.example/login", "bearer_token": "token"},
             },
             "vcpus": 4, "guest_protocol": "none", "ready_ports": [22], "egress": "none",
@@ -164,7 +168,13 @@ fn commands_and_volumes_are_as_the_contract_says() {
         &json!({"command": ["true"]}),
     );
     same(
-        &ExecResponse { exit_code: 1, stdout: "out".into(), stderr: String::new(), duration_ms: 3 },
+        &ExecResponse {
+            exit_code: 1,
+            stdout: "out".into(),
+            stderr: String::new(),
+            duration_ms: 3,
+            truncated: false,
+        },
         &json!({"exit_code": 1, "stdout": "out", "stderr": "", "duration_ms": 3}),
     );
     same(

@@ -120,6 +120,10 @@ pub async fn apply(step: &Step, operation: &OperationId, host: &Host) -> Result<
             let at_us = micros(host);
             Ok(Effect::found(Finding::Moment { which: Moment::Thawed, at_us }))
         }
+        Step::RunCommand { launch, job } => {
+            let outcome = host.guest.run_command(&reach(launch), operation, job).await?;
+            Ok(Effect::found(Finding::CommandEnded { outcome }))
+        }
         Step::Seal { request } => {
             let artifacts = host.chunks.seal(request, operation).await?;
             Ok(Effect::found(Finding::Sealed { artifacts }))

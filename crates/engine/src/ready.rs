@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use contract::MachineId;
-use contract::machine::{GuestConfig, GuestProtocol, Identity};
+use contract::machine::{GuestConfig, GuestProtocol, Hostname, Identity};
 
 use crate::apply::reach;
 use crate::host::Host;
@@ -188,7 +188,7 @@ async fn confirm_by_agent(
 fn login(host: &Host, machine: &Machine) -> GuestConfig {
     let mut login = machine.guest_config.clone();
     if login.hostname.is_none() {
-        login.hostname = machine.id.as_str().parse().ok();
+        login.hostname = Some(Hostname::from(&machine.id));
     }
     for key in &host.settings.login_ca_public_keys {
         if !login.trusted_user_ca_keys.contains(key) {

@@ -7,7 +7,8 @@ use contract::{MachineId, MountId, PresignedUrl, Secret, Sha256Hex, SnapshotId};
 use serde::{Deserialize, Serialize};
 
 use crate::port::{
-    CheckDepth, DiskSource, DownloadTarget, Launch, LaunchSpec, Relay, SealRequest, UploadJob,
+    CheckDepth, CommandJob, DiskSource, DownloadTarget, Launch, LaunchSpec, Relay, SealRequest,
+    UploadJob,
 };
 use crate::record::Slot;
 
@@ -70,6 +71,8 @@ pub enum Step {
     ConnectAhead { launch: Launch, deadline_ms: u64 },
     /// Thaws guest processes.
     Thaw { launch: Launch, deadline_ms: u64 },
+    /// Runs a command in a guest. Undo: end it.
+    RunCommand { launch: Launch, job: Box<CommandJob> },
     /// Hashes and seals captured files.
     Seal { request: Box<SealRequest> },
     /// Moves a sealed directory to its place. Undo: remove it if this operation sealed it.
@@ -117,6 +120,7 @@ impl Step {
             Self::Resume { .. } => "resume",
             Self::ConnectAhead { .. } => "connect_ahead",
             Self::Thaw { .. } => "thaw",
+            Self::RunCommand { .. } => "run_command",
             Self::Seal { .. } => "seal",
             Self::Publish { .. } => "publish",
             Self::CheckSealed { .. } => "check_sealed",

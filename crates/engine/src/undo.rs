@@ -25,6 +25,11 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
         }
         Step::Capture { launch, .. } => host.vmm(launch.vmm)?.discard_capture(launch).await,
         Step::OpenRelay { relay, .. } => host.network.close_relay(relay.host_port).await,
+        Step::RunCommand { launch, .. } => {
+            let deadline = Duration::from_millis(host.settings.deadlines.agent_ms);
+            let ended = host.guest.end_command(&reach(launch), operation, deadline).await;
+            unless_gone(host, launch, ended).await
+        }
         Step::Publish { to, .. } => host.chunks.unpublish(to, operation).await,
         // Inside a directory or a run of this operation, or without a trace on the host.
         Step::PlaceArtifact { .. }
@@ -57,7 +62,17 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
 
 /// Thaws a guest, if its run is still there to be thawed.
 async fn thaw(host: &Host, launch: &Launch, deadline: Duration) -> Result<(), PortError> {
-    let Err(error) = host.guest.thaw(&reach(launch), deadline).await else { return Ok(()) };
+    let thawed = host.guest.thaw(&reach(launch), deadline).await;
+    unless_gone(host, launch, thawed).await
+}
+
+/// What cannot be said to a guest any more need not be said to it.
+async fn unless_gone(
+    host: &Host,
+    launch: &Launch,
+    outcome: Result<(), PortError>,
+) -> Result<(), PortError> {
+    let Err(error) = outcome else { return Ok(()) };
     let machine = host.journal.machine(&launch.machine).await?;
     let run = machine.as_ref().and_then(|machine| machine.phase.run());
     let Some(run) = run.filter(|run| run.launch == *launch) else { return Ok(()) };

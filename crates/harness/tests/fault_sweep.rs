@@ -175,3 +175,8 @@ fn promise_p2_p9_published_ports_go_with_their_machine_at_every_fault() {
     let arranged = [Intent::Create("box"), Intent::Publish("box", "web")];
     sweep(&Case::new(arranged, Intent::Delete("box")));
 }
+
+#[test]
+fn promise_p4_a_command_with_a_key_leaves_no_process_behind_at_every_fault() {
+    sweep(&Case::new([Intent::Create("box")], Intent::Command("box")));
+}

@@ -13,9 +13,9 @@ use engine::port::{Clock, PortError};
 use engine::record::VmmKind;
 use engine::watch::Watch;
 
-use crate::adapters::{ArtifactCache, HostChunks, HostFiles, HostGuest};
+use crate::adapters::{ArtifactCache, ExecTokens, HostChunks, HostFiles, HostGuest};
 use crate::clock::SystemClock;
-use crate::config::{self, BlockError, Config, DiskClone, parse_block};
+use crate::config::{self, BlockError, Config, ConfigError, DiskClone, parse_block};
 use crate::file_uses::FileUses;
 use crate::http::Agents;
 use crate::network::{LinuxNetwork, NetworkSettings, RelayLimits};
@@ -61,6 +61,9 @@ pub enum WiringError {
     /// The client of object stores.
     #[error("make the client of object stores")]
     Transfer(#[from] TransferError),
+    /// The secret of exec ports.
+    #[error("read the secret of exec ports")]
+    ExecSecret(#[source] ConfigError),
     /// Work on the blocking pool.
     #[error("work on the blocking pool")]
     Blocking(#[from] tokio::task::JoinError),
@@ -93,7 +96,9 @@ pub async fn wire(
         client.clone(),
     ));
     let file_uses = FileUses::default();
-    let guest = Arc::new(HostGuest::new(firecracker, file_uses.clone()));
+    let secret = config.exec_secret().map_err(WiringError::ExecSecret)?;
+    let tokens = ExecTokens::new(secret);
+    let guest = Arc::new(HostGuest::new(firecracker, file_uses.clone(), tokens));
     let host = Host {
         journal: Arc::new(journal),
         vmms: all,

@@ -8,6 +8,7 @@ use contract::exec_stream::ExecStart;
 use contract::id::MachineId;
 use jiff::SignedDuration;
 
+use super::detach::DetachKeys;
 use super::terminal;
 
 /// What to run where.
@@ -15,7 +16,8 @@ use super::terminal;
 #[command(after_help = "\
 Examples:
   computer exec box -- uname -a
-  computer exec -t box -- bash                             a shell in a terminal
+  computer exec -it box -- bash                            a shell in a terminal; ctrl-p ctrl-q leaves it running
+  computer exec --detach box -- make all                   runs on by itself; `computer attach` shows it
   tar c src | computer exec box -- tar x                   input comes from the pipe
   computer exec --user root --timeout 5m box -- apt-get update
   while read name; do computer exec -n box -- mkdir \"$name\"; done < names
@@ -36,6 +38,12 @@ pub(crate) struct ExecArguments {
     /// Run it in a terminal of the size of this one.
     #[arg(long, short)]
     pub(crate) tty: bool,
+    /// Start it, print the name of its session, and leave it running.
+    #[arg(long, short)]
+    pub(crate) detach: bool,
+    /// The keys that leave it running, where it has a terminal: like ctrl-p,ctrl-q, or `none`.
+    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
+    pub(crate) detach_keys: DetachKeys,
     /// Where it runs [default: the user's home].
     #[arg(long, value_name = "DIR")]
     pub(crate) cwd: Option<String>,
@@ -73,7 +81,7 @@ impl ExecArguments {
     }
 
     fn passes_input(&self, is_terminal: bool) -> bool {
-        !self.no_stdin && (self.interactive || self.tty || !is_terminal)
+        !self.no_stdin && (self.interactive || self.tty || !is_terminal && !self.detach)
     }
 }
 
@@ -130,6 +138,7 @@ mod tests {
             (&["-i", "box", "cat"], true, true),
             (&["-t", "box", "cat"], true, true),
             (&["-n", "box", "cat"], false, false),
+            (&["--detach", "box", "cat"], false, false),
         ] {
             let arguments = parse(line).unwrap();
             assert_eq!(arguments.passes_input(true), on_terminal, "{line:?}");

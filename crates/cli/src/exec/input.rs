@@ -34,11 +34,6 @@ impl Input {
         Self { pieces: Some(pieces) }
     }
 
-    /// Whether there is nothing more to come.
-    pub(super) fn is_ended(&self) -> bool {
-        self.pieces.is_none()
-    }
-
     /// The next piece, or `None` once at its end. After that, and without input, it waits for ever.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, CliError> {
         let Some(pieces) = &mut self.pieces else { return std::future::pending().await };
@@ -82,9 +77,8 @@ mod tests {
         drop(sender);
 
         assert_eq!(input.next().await.unwrap(), Some(Bytes::from_static(b"a")));
-        assert!(!input.is_ended());
         assert_eq!(input.next().await.unwrap(), None);
-        assert!(input.is_ended());
+        assert!(input.pieces.is_none());
         let waiting = tokio::time::timeout(std::time::Duration::from_millis(1), input.next());
         waiting.await.unwrap_err();
     }

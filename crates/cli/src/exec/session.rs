@@ -1,18 +1,23 @@
-//! The conversation with a command: input, signals and sizes to it, output and end from it.
+//! The conversation with a command, over one connection or several.
+//!
+//! A connection that breaks is made again: the command goes on in the guest, output is read on from where it stopped, and
+//! input that had not arrived is sent again.
 
 use std::time::Duration;
 
+use contract::ErrorCode;
 use contract::client::{
     Client, ClientError, ExecConnection, ExecReceived, ExecReceiver, ExecSender, KEEP_ALIVE,
 };
 use contract::exec_stream::{ExecChannel, ExecControl, ExecEvent, ExecFrame, ExecStart};
-use contract::id::MachineId;
+use contract::id::{ExecSessionId, MachineId};
 use tokio::io::{AsyncWriteExt as _, stderr, stdout};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::detach::{Typed, Watch};
 use super::input::Input;
-use super::terminal;
+use super::sent::Sent;
+use super::signals::Signals;
 use crate::error::CliError;
 
 /// For how long a broken connection is tried again, long enough for a daemon to be started anew.
@@ -20,7 +25,30 @@ const ATTACH_DEADLINE: Duration = Duration::from_secs(30);
 /// How long to wait between tries.
 const ATTACH_PAUSE: Duration = Duration::from_millis(500);
 
-/// One run of a command, over one connection or several.
+/// How a conversation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The command ended so.
+    Exited(i32),
+    /// It goes on without us.
+    Left(ExecSessionId),
+}
+
+/// What this side says to the command.
+#[derive(Debug)]
+pub(super) struct Speaker {
+    pub(super) input: Input,
+    pub(super) signals: Signals,
+    /// Looks for the keys that leave, where a person types.
+    pub(super) watch: Option<Watch>,
+    /// Said once the command is reached.
+    pub(super) greeting: Option<ExecControl>,
+    /// Whether it is left as soon as it runs.
+    pub(super) leaves_at_once: bool,
+    pub(super) sent: Sent,
+}
+
+/// One command.
 #[derive(Debug)]
 pub(super) struct Session<'a> {
     client: &'a Client,
@@ -29,38 +57,37 @@ pub(super) struct Session<'a> {
     // How many bytes of output came, and when the connection broke if it did and nothing came since.
     received_bytes: u64,
     broken_since: Option<Instant>,
+    is_known: bool,
 }
 
 impl<'a> Session<'a> {
     pub(super) fn new(client: &'a Client, machine: MachineId, start: ExecStart) -> Self {
-        Self { client, machine, start, received_bytes: 0, broken_since: None }
+        let received_bytes = start.offset.unwrap_or(0);
+        Self { client, machine, start, received_bytes, broken_since: None, is_known: false }
     }
 
-    /// Runs the command to its end, and answers its exit code.
-    pub(super) async fn run(
-        mut self,
-        mut input: Input,
-        mut signals: Signals,
-    ) -> Result<i32, CliError> {
+    /// Runs the command until it ends or is left.
+    pub(super) async fn run(mut self, mut speaker: Speaker) -> Result<Ended, CliError> {
         loop {
             let lost = match self.client.exec_stream(&self.machine, &self.start).await {
-                Ok(connection) => match self.converse(connection, &mut input, &mut signals).await {
+                Ok(connection) => match self.converse(connection, &mut speaker).await {
                     Err(lost) => lost,
-                    Ok(code) => return Ok(code),
+                    Ok(ended) => return Ok(ended),
                 },
                 Err(error) => error.into(),
             };
-            if !self.may_attach_again(&lost, &input) {
+            if !self.may_attach_again(&lost) {
                 return Err(lost);
             }
             tokio::time::sleep(ATTACH_PAUSE).await;
         }
     }
 
-    /// A connection that broke is made again once the session is known and no input can have been lost with it.
-    fn may_attach_again(&mut self, lost: &CliError, input: &Input) -> bool {
+    /// A connection that broke is made again once the session is known.
+    fn may_attach_again(&mut self, lost: &CliError) -> bool {
         let is_connection = match lost {
             CliError::CommandLost => true,
+            CliError::Command { code, .. } => *code == ErrorCode::Unavailable,
             CliError::Daemon(error) => match error {
                 ClientError::Connect { .. }
                 | ClientError::Transport { .. }
@@ -71,31 +98,79 @@ impl<'a> Session<'a> {
             },
             _ => false,
         };
-        if !is_connection || self.start.session_id.is_none() || !input.is_ended() {
-            return false;
-        }
         self.start.offset = Some(self.received_bytes);
-        self.broken_since.get_or_insert_with(Instant::now).elapsed() < ATTACH_DEADLINE
+        is_connection
+            && self.is_known
+            && self.broken_since.get_or_insert_with(Instant::now).elapsed() < ATTACH_DEADLINE
     }
 
     async fn converse(
         &mut self,
         connection: ExecConnection,
-        input: &mut Input,
-        signals: &mut Signals,
-    ) -> Result<i32, CliError> {
+        speaker: &mut Speaker,
+    ) -> Result<Ended, CliError> {
         let ExecConnection { mut sender, mut receiver } = connection;
-        let sending = send(&mut sender, input, signals);
-        let receiving = self.receive(&mut receiver);
-        tokio::pin!(sending, receiving);
-        tokio::select! {
-            ended = &mut receiving => ended,
-            // What cannot be sent any more may have ended already: the other direction knows.
-            stopped = &mut sending => match receiving.await {
-                Err(CliError::Daemon(_) | CliError::CommandLost) => Err(stopped),
-                ended => ended,
-            },
+        let id = self.reach(&mut sender, &mut receiver, speaker).await?;
+        if speaker.leaves_at_once {
+            sender.close().await?;
+            return Ok(Ended::Left(id));
         }
+        let ended = {
+            let sending = speak(&mut sender, speaker);
+            let receiving = self.receive(&mut receiver);
+            tokio::pin!(sending, receiving);
+            tokio::select! {
+                ended = &mut receiving => ended.map(Ended::Exited),
+                stopped = &mut sending => match stopped {
+                    Ok(Leaving) => Ok(Ended::Left(id)),
+                    // What cannot be sent any more may have ended already: the other direction knows.
+                    Err(error) => match receiving.await {
+                        Err(CliError::Daemon(_) | CliError::CommandLost) => Err(error),
+                        ended => ended.map(Ended::Exited),
+                    },
+                },
+            }
+        };
+        if ended.is_ok()
+            && let Err(error) = sender.close().await
+        {
+            tracing::debug!(%error, "the connection was gone before it was closed");
+        }
+        ended
+    }
+
+    /// Waits for the command to run, and sends again what it has not taken.
+    async fn reach(
+        &mut self,
+        sender: &mut ExecSender,
+        receiver: &mut ExecReceiver,
+        speaker: &mut Speaker,
+    ) -> Result<ExecSessionId, CliError> {
+        let (session_id, stdin_offset) = match receiver.next().await? {
+            Some(ExecReceived::Event(ExecEvent::Started { session_id, stdin_offset })) => {
+                (session_id, stdin_offset)
+            }
+            Some(ExecReceived::Event(ExecEvent::Error { error, code })) => {
+                return Err(CliError::Command { message: error, code });
+            }
+            Some(_) | None => return Err(CliError::CommandLost),
+        };
+        if !self.is_known {
+            speaker.sent.begin_at(stdin_offset.unwrap_or(0));
+        }
+        self.start = ExecStart { session_id: Some(session_id.clone()), ..ExecStart::default() };
+        self.is_known = true;
+        if let Some(taken) = stdin_offset {
+            let again = speaker.sent.after(taken).ok_or(CliError::InputLost)?;
+            sender.input(again).await?;
+            if speaker.sent.is_closed() {
+                sender.control(&ExecControl::StdinClose).await?;
+            }
+        }
+        if let Some(greeting) = &speaker.greeting {
+            sender.control(greeting).await?;
+        }
+        Ok(session_id)
     }
 
     async fn receive(&mut self, receiver: &mut ExecReceiver) -> Result<i32, CliError> {
@@ -104,11 +179,14 @@ impl<'a> Session<'a> {
             match received {
                 ExecReceived::Output(frame) => {
                     write(&frame).await.map_err(CliError::Print)?;
-                    self.received_bytes += frame.data.len() as u64;
+                    self.received_bytes =
+                        self.received_bytes.saturating_add(frame.data.len() as u64);
                 }
-                ExecReceived::Event(ExecEvent::Started { session_id }) => {
-                    self.start = ExecStart { session_id: Some(session_id), ..ExecStart::default() };
+                ExecReceived::Event(ExecEvent::Lost { bytes }) => {
+                    eprintln!("computer: {bytes} bytes of its output are gone");
+                    self.received_bytes = self.received_bytes.saturating_add(bytes);
                 }
+                ExecReceived::Event(ExecEvent::Started { .. }) => {}
                 ExecReceived::Event(ExecEvent::Exited { exit_code, duration_ms: _ }) => {
                     return Ok(exit_code);
                 }
@@ -137,56 +215,34 @@ async fn write(frame: &ExecFrame) -> std::io::Result<()> {
     }
 }
 
-/// Sends until something is wrong, and answers what.
-async fn send(sender: &mut ExecSender, input: &mut Input, signals: &mut Signals) -> CliError {
+/// The keys that leave were typed.
+struct Leaving;
+
+/// Sends until something is wrong, or the command is to be left.
+async fn speak(sender: &mut ExecSender, speaker: &mut Speaker) -> Result<Leaving, CliError> {
     let mut alive = tokio::time::interval(KEEP_ALIVE);
     alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let sent = tokio::select! {
-            piece = input.next() => match piece {
-                Ok(Some(piece)) => sender.input(piece).await,
-                Ok(None) => sender.control(&ExecControl::StdinClose).await,
-                Err(error) => return error,
-            },
-            control = signals.next() => sender.control(&control).await,
-            _ = alive.tick() => sender.keep_alive().await,
-        };
-        if let Err(error) = sent {
-            return error.into();
-        }
-    }
-}
-
-/// What this process is told by signals and the guest's command is to be told too.
-#[derive(Debug)]
-pub(super) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-    resize: Signal,
-    has_terminal: bool,
-}
-
-impl Signals {
-    /// Begins to listen. Sizes matter only when the command has a terminal.
-    pub(super) fn listen(has_terminal: bool) -> Result<Self, CliError> {
-        let listen = |kind| signal(kind).map_err(CliError::Signals);
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hangup: listen(SignalKind::hangup())?,
-            resize: listen(SignalKind::window_change())?,
-            has_terminal,
-        })
-    }
-
-    async fn next(&mut self) -> ExecControl {
-        let number = |kind: SignalKind| ExecControl::Signal { signal: kind.as_raw_value() };
         tokio::select! {
-            _ = self.interrupt.recv() => number(SignalKind::interrupt()),
-            _ = self.terminate.recv() => number(SignalKind::terminate()),
-            _ = self.hangup.recv() => number(SignalKind::hangup()),
-            _ = self.resize.recv(), if self.has_terminal => ExecControl::Resize(terminal::size()),
+            piece = speaker.input.next() => {
+                let Some(piece) = piece? else {
+                    speaker.sent.close();
+                    sender.control(&ExecControl::StdinClose).await?;
+                    continue;
+                };
+                let (piece, leaves) = match speaker.watch.as_mut().map(|watch| watch.pass(piece.clone())) {
+                    None => (piece, false),
+                    Some(Typed::Input(piece)) => (piece, false),
+                    Some(Typed::Leave(piece)) => (piece, true),
+                };
+                speaker.sent.note(&piece);
+                sender.input(piece).await?;
+                if leaves {
+                    return Ok(Leaving);
+                }
+            }
+            control = speaker.signals.next() => sender.control(&control).await?,
+            _ = alive.tick() => sender.keep_alive().await?,
         }
     }
 }

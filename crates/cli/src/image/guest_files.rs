@@ -57,6 +57,12 @@ PermitRootLogin no
 AllowUsers node
 ";
 
+/// Every login is told to the agent, which tells the machine's webhook where it has one. A login waits for nothing of that.
+const PAM_SSHD: &str = "\
+# Made by `computer image build`: tells the agent of logins.
+session optional pam_exec.so quiet /usr/sbin/computer-agent --report-login
+";
+
 const ROOT_PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n";
 const NODE_PASSWD: &str = "node:x:1000:1000:node:/home/node:/bin/bash\n";
 const ROOT_GROUP: &str = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n";
@@ -83,6 +89,12 @@ pub(crate) fn guest_files(profile: Profile) -> Vec<GuestFile> {
         files.extend([
             text("etc/ssh/sshd_config.d/computer.conf", 0o644, SSHD),
             text("etc/ssh/trusted_user_ca_keys", 0o644, ""),
+            GuestFile {
+                path: "etc/pam.d/sshd",
+                mode: 0o644,
+                owner: Owner::Root,
+                content: Content::Appended(PAM_SSHD.to_owned()),
+            },
             text("etc/sudoers.d/node", 0o440, "node ALL=(ALL:ALL) NOPASSWD: ALL\n"),
             text("etc/default/locale", 0o644, "LANG=C.UTF-8\n"),
             directory("home/node/.ssh", 0o700, Owner::Node),
@@ -151,6 +163,14 @@ mod tests {
             assert_eq!(id.content, Content::Text(String::new()));
             assert!(!guest_files(profile).iter().any(|file| file.path.contains("ssh_host")));
         }
+    }
+
+    #[test]
+    fn logins_are_told_to_the_agent_and_go_on_when_that_fails() {
+        let file = find(Profile::Default, "etc/pam.d/sshd").expect("it is there");
+        let Content::Appended(text) = file.content else { panic!("what Debian has is kept") };
+        assert!(text.contains("session optional pam_exec.so quiet /usr/sbin/computer-agent"));
+        assert_eq!(find(Profile::Minimal, "etc/pam.d/sshd"), None);
     }
 
     #[test]

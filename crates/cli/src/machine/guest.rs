@@ -1,9 +1,13 @@
 //! What a guest is told about itself and about who may come in.
 
 use std::fs;
+use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
-use contract::machine::{GuestConfig, Hostname};
+use contract::machine::{GuestConfig, Hostname, LoginWebhook};
+use contract::ssh_key::SshKeyError;
+use contract::{Secret, WebhookUrl};
 
 use crate::error::CliError;
 
@@ -20,57 +24,82 @@ pub(crate) struct GuestArguments {
     /// An SSH certificate authority whose users may log in, or a file of such; may be repeated.
     #[arg(long = "trusted-user-ca-key", value_name = "KEY|FILE")]
     pub(crate) trusted_user_ca_keys: Vec<String>,
+    /// A URL to which the guest posts every login.
+    #[arg(long, value_name = "URL")]
+    pub(crate) login_webhook: Option<WebhookUrl>,
+    /// The file that holds the token that the guest shows there.
+    #[arg(long, value_name = "FILE", requires = "login_webhook")]
+    pub(crate) login_webhook_token_file: Option<PathBuf>,
 }
 
 impl GuestArguments {
     /// The same for the daemon; `None` when nothing is said.
     ///
     /// # Errors
-    /// When a file of keys cannot be read.
+    /// When a file cannot be read, or holds something else than keys.
     pub(crate) fn config(&self) -> Result<Option<GuestConfig>, CliError> {
         let config = GuestConfig {
             hostname: self.hostname.clone(),
             authorized_keys: keys(&self.authorized_keys)?,
             trusted_user_ca_keys: keys(&self.trusted_user_ca_keys)?,
-            login_webhook: None,
+            login_webhook: self.webhook()?,
         };
         Ok((config != GuestConfig::default()).then_some(config))
+    }
+
+    fn webhook(&self) -> Result<Option<LoginWebhook>, CliError> {
+        let Some(url) = self.login_webhook.clone() else { return Ok(None) };
+        let token = self.login_webhook_token_file.as_ref().map(|path| {
+            fs::read_to_string(path)
+                .map_err(|source| CliError::ReadFile { path: path.clone(), source })
+        });
+        let token = token.transpose()?.unwrap_or_default();
+        Ok(Some(LoginWebhook { url, bearer_token: Secret::new(token.trim()) }))
     }
 }
 
 /// A key is its type, a space and its text; whatever has no space is the name of a file.
-fn keys(given: &[String]) -> Result<Vec<String>, CliError> {
+fn keys<Key: FromStr<Err = SshKeyError>>(given: &[String]) -> Result<Vec<Key>, CliError> {
     let mut keys = Vec::new();
     for one in given {
         if one.trim().contains(' ') {
-            keys.push(one.trim().to_owned());
+            keys.push(one.parse().map_err(CliError::Key)?);
             continue;
         }
         let text = fs::read_to_string(one)
             .map_err(|source| CliError::ReadFile { path: one.into(), source })?;
         let lines = text.lines().map(str::trim);
-        keys.extend(
-            lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned),
-        );
+        for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            keys.push(line.parse().map_err(CliError::Key)?);
+        }
     }
     Ok(keys)
 }
 
 #[cfg(test)]
 mod tests {
+    use contract::AuthorizedKey;
+
     use super::*;
+
+    const ED25519: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHThG2GNUEfcr16rHkxUriBq8lpBMsn5qs1jk2RTu12L";
+    const ECDSA: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBC2JFk4K04D6FhTNLneddyn7voecTC88UF+SPI6QfeF1S9Kb29uKFha5Y7ZXMldQ9ZFrtrgevZMN2wIpKHDB4x8=";
 
     #[test]
     fn keys_are_given_as_text_or_as_files() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("keys");
-        fs::write(&path, "# mine\nssh-ed25519 AAAA me\n\nssh-rsa BBBB you\n").unwrap();
-        let given = ["ssh-ed25519 CCCC them".to_owned(), path.display().to_string()];
-        assert_eq!(
-            keys(&given).unwrap(),
-            ["ssh-ed25519 CCCC them", "ssh-ed25519 AAAA me", "ssh-rsa BBBB you"]
-        );
-        keys(&["no-such-file".to_owned()]).unwrap_err();
+        fs::write(&path, format!("# mine\n{ED25519} me\n\nno-pty {ECDSA} you\n")).unwrap();
+        let given = [format!("{ED25519} them"), path.display().to_string()];
+        let read: Vec<AuthorizedKey> = keys(&given).unwrap();
+        let read: Vec<&str> = read.iter().map(AuthorizedKey::as_str).collect();
+        let expected =
+            [format!("{ED25519} them"), format!("{ED25519} me"), format!("no-pty {ECDSA} you")];
+        assert_eq!(read, expected);
+        for wrong in ["no-such-file", "ssh-ed25519 AAAA me"] {
+            keys::<AuthorizedKey>(&[wrong.to_owned()]).expect_err(wrong);
+        }
     }
 
     #[test]

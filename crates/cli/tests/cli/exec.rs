@@ -25,7 +25,8 @@ async fn write(socket: &mut WebSocket, channel: ExecChannel, data: &[u8]) {
 
 async fn started(socket: &mut WebSocket) -> ExecStart {
     let Some(Ok(Message::Text(text))) = socket.recv().await else { panic!("no start") };
-    tell(socket, &ExecEvent::Started { session_id: "s-1".into() }).await;
+    tell(socket, &ExecEvent::Started { session_id: "s-1".parse().unwrap(), stdin_offset: None })
+        .await;
     serde_json::from_str(&text).unwrap()
 }
 
@@ -109,7 +110,10 @@ async fn promise_p4_a_command_goes_on_when_the_daemon_is_started_anew() {
                 write(&mut socket, ExecChannel::Stdout, b"one ").await;
                 // The connection breaks here, without a word.
             } else {
-                assert_eq!((start.session_id.as_deref(), start.offset), (Some("s-1"), Some(4)));
+                assert_eq!(
+                    (start.session_id.as_ref().map(|id| id.as_str()), start.offset),
+                    (Some("s-1"), Some(4))
+                );
                 write(&mut socket, ExecChannel::Stdout, b"two").await;
                 tell(&mut socket, &ExecEvent::Exited { exit_code: 0, duration_ms: 1 }).await;
             }

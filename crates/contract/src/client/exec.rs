@@ -156,6 +156,14 @@ impl ExecSender {
         self.send(Message::Ping(Bytes::new())).await
     }
 
+    /// Closes this side: the command is left, or its end was heard.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn close(&mut self) -> Result<(), ClientError> {
+        self.send(Message::Close(None)).await
+    }
+
     async fn send_json(
         &mut self,
         call: &'static str,

@@ -5,13 +5,15 @@ use std::time::Duration;
 use super::{Client, ClientError};
 use crate::endpoint::table::{
     CreateMachine, CreatePublishedPort, CreateSnapshot, DeleteMachine, DeletePublishedPort,
-    DeleteSnapshot, Exec, Health, ListMachineSnapshots, ListMachines, ListOperations,
-    ListPublishedPorts, ListSnapshots, OperateOnFiles, RestoreSnapshot, ShowMachine, ShowOperation,
-    ShowSnapshot, StartMachine, StopMachine, UploadSnapshot,
+    DeleteSnapshot, EndExecSession, Exec, Health, ListExecSessions, ListMachineSnapshots,
+    ListMachines, ListOperations, ListPublishedPorts, ListSnapshots, OpenExecRelay, OperateOnFiles,
+    RestoreSnapshot, ShowMachine, ShowOperation, ShowSnapshot, StartMachine, StopMachine,
+    UploadSnapshot,
 };
 use crate::exec::{DEFAULT_TIMEOUT_MS, ExecRequest, ExecResponse};
+use crate::exec_session::ExecSession;
 use crate::file::{FileOperationRequest, FileOperationResponse};
-use crate::id::{MachineId, OperationId, PublishedPortId, SnapshotId};
+use crate::id::{ExecSessionId, MachineId, OperationId, PublishedPortId, SnapshotId};
 use crate::machine::{CreateMachineRequest, Machine};
 use crate::operation::{IdempotencyKey, Operation, OperationsQuery, WaitQuery};
 use crate::published_port::{CreatePublishedPortRequest, PublishedPort};
@@ -70,6 +72,29 @@ impl Client {
     /// Removes a machine.
     pub async fn delete_machine(&self, machine: &MachineId) -> Result<(), ClientError> {
         self.call(DeleteMachine, machine).send().await.map(|_done| ())
+    }
+
+    /// Lists the commands of a guest.
+    pub async fn exec_sessions(
+        &self,
+        machine: &MachineId,
+    ) -> Result<Vec<ExecSession>, ClientError> {
+        Ok(self.call(ListExecSessions, machine).deadline(QUICK).send().await?.value.sessions)
+    }
+
+    /// Opens the exec port of a machine, unless it is open.
+    pub async fn open_exec_relay(&self, machine: &MachineId) -> Result<Machine, ClientError> {
+        Ok(self.call(OpenExecRelay, machine).send().await?.value.machine)
+    }
+
+    /// Ends a command of a guest.
+    pub async fn end_exec_session(
+        &self,
+        machine: &MachineId,
+        session: &ExecSessionId,
+    ) -> Result<(), ClientError> {
+        let path = (machine.clone(), session.clone());
+        self.call(EndExecSession, &path).deadline(QUICK).send().await.map(|_done| ())
     }
 
     /// Runs a command in a guest and waits for its end.

@@ -5,7 +5,7 @@ use utoipa::PartialSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::artifact::ArtifactId;
-use crate::id::{MachineId, MountId, OperationId, PublishedPortId, SnapshotId};
+use crate::id::{ExecSessionId, MachineId, MountId, OperationId, PublishedPortId, SnapshotId};
 
 /// One identifier in a path, described.
 pub struct PathParameter {
@@ -77,6 +77,10 @@ impl InPath for PublishedPortId {
 
 impl InPath for MountId {
     const NAME: &str = "mount_id";
+}
+
+impl InPath for ExecSessionId {
+    const NAME: &str = "session_id";
 }
 
 impl InPath for OperationId {

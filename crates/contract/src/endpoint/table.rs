@@ -6,10 +6,11 @@ use super::body::{Bytes, Json, Lines, NoQuery, Nothing, WebSocket};
 use super::{Endpoint, EndpointInfo, Tag};
 use crate::artifact::ArtifactId;
 use crate::exec::{ExecRequest, ExecResponse};
+use crate::exec_session::ExecSessionsAnswer;
 use crate::file::{FileOperationRequest, FileOperationResponse};
 use crate::file_stream::{FileChangeEvent, FileQuery, FileWrittenAnswer, WriteFileQuery};
 use crate::health::HealthAnswer;
-use crate::id::{MachineId, MountId, OperationId, PublishedPortId, SnapshotId};
+use crate::id::{ExecSessionId, MachineId, MountId, OperationId, PublishedPortId, SnapshotId};
 use crate::machine::{CreateMachineRequest, MachineAnswer, MachinesAnswer, ResizeMachineRequest};
 use crate::mount::{CreateMountRequest, MountAnswer, MountsAnswer};
 use crate::operation::{OperationAnswer, OperationsAnswer, OperationsQuery, WaitQuery};
@@ -88,6 +89,12 @@ endpoints! {
     /// Runs a command in a guest over a WebSocket while its streams flow.
     ExecStream [Guests] GET "/machines/{machine_id}/exec/stream" (MachineId) ? (NoQuery)
         (Nothing) => SWITCHING_PROTOCOLS (WebSocket);
+    /// Lists the commands that run in a guest, or ended not long ago.
+    ListExecSessions [Guests] GET "/machines/{machine_id}/exec/sessions" (MachineId) ? (NoQuery)
+        (Nothing) => OK (Json<ExecSessionsAnswer>);
+    /// Ends a command with all that it started, and forgets it; also when there is none.
+    EndExecSession [Guests] DELETE "/machines/{machine_id}/exec/sessions/{session_id}" ((MachineId, ExecSessionId)) ? (NoQuery)
+        (Nothing) => NO_CONTENT (Nothing);
     /// Opens the exec port of a machine.
     OpenExecRelay [Guests] POST "/machines/{machine_id}/exec-relay" (MachineId) ? (NoQuery)
         (Nothing) => OK (Json<MachineAnswer>);

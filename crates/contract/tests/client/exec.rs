@@ -23,7 +23,10 @@ async fn echo(mut socket: WebSocket) {
     let start: ExecStart = serde_json::from_str(&start).unwrap();
     assert_eq!(start.command, ["cat"]);
     let mut length = 0;
-    socket.send(event(&ExecEvent::Started { session_id: "s-1".into() })).await.unwrap();
+    socket
+        .send(event(&ExecEvent::Started { session_id: "s-1".parse().unwrap(), stdin_offset: None }))
+        .await
+        .unwrap();
     while let Some(Ok(message)) = socket.recv().await {
         match message {
             Message::Binary(bytes) => {
@@ -77,7 +80,7 @@ async fn input_goes_to_the_command_and_output_and_end_come_back() {
     assert_eq!(
         events,
         [
-            ExecEvent::Started { session_id: "s-1".into() },
+            ExecEvent::Started { session_id: "s-1".parse().unwrap(), stdin_offset: None },
             ExecEvent::Exited { exit_code: 100_000, duration_ms: 1 },
         ]
     );

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::phase::Run;
 use crate::port::{Launch, VmmHandle};
 use crate::record::{
-    ArtifactSum, Finding, Machine, Moment, Mount, MountState, PublishedPort, RelayPort, Slot,
-    Snapshot, Volume,
+    ArtifactSum, CommandOutcome, Finding, Machine, Moment, Mount, MountState, PublishedPort,
+    RelayPort, Slot, Snapshot, Volume,
 };
 
 /// A change of the records. As planned, what only steps find out is still absent; [`Change::complete`] carries it over.
@@ -84,6 +84,12 @@ pub enum Change {
     PublishedPortRemoved { machine: MachineId, port: PublishedPortId },
     /// Relays of a machine, published ports among them, have other ports of the host.
     PortsMoved { machine: MachineId, moved: Vec<MovedPort> },
+    /// A command ran in a guest. The records stay as they are.
+    CommandRan {
+        machine: MachineId,
+        /// Found by the step that ran it.
+        outcome: Option<CommandOutcome>,
+    },
     /// All parts lie in the object store.
     UploadFinished {
         snapshot: SnapshotId,
@@ -139,6 +145,15 @@ impl Change {
                 }
             }
             Self::SnapshotAdded { snapshot } => complete_snapshot(snapshot, findings)?,
+            Self::CommandRan { outcome, .. } => {
+                *outcome = findings.iter().find_map(|finding| match finding {
+                    Finding::CommandEnded { outcome } => Some(outcome.clone()),
+                    _ => None,
+                });
+                if outcome.is_none() {
+                    return Err(IncompleteError("what became of the command"));
+                }
+            }
             Self::UploadFinished { parts, .. } => {
                 for part in parts.iter_mut().filter(|part| part.etag.is_none()) {
                     part.etag = findings.iter().find_map(|finding| etag_of(finding, part));

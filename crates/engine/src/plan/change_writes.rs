@@ -159,7 +159,9 @@ pub fn writes(change: &Change, records: &dyn Lookup) -> Result<Vec<Write>, Write
             Ok(vec![Write::RemovePublishedPort(machine.clone(), port.clone())])
         }
         Change::PortsMoved { machine, moved } => Ok(moved_ports(records, machine, moved)),
-        Change::FilesOpened { .. } | Change::UploadFinished { .. } => Ok(vec![]),
+        Change::FilesOpened { .. } | Change::UploadFinished { .. } | Change::CommandRan { .. } => {
+            Ok(vec![])
+        }
     }
 }
 

@@ -87,7 +87,7 @@ pub struct Settings {
     /// Directories beneath which `file` URLs are allowed.
     pub image_dirs: Vec<Utf8PathBuf>,
     /// Keys of certificate authorities that every guest trusts for logins.
-    pub login_ca_public_keys: Vec<String>,
+    pub login_ca_public_keys: Vec<contract::SshPublicKey>,
     /// Whether what a failed start made is kept for a look.
     pub keep_failed: bool,
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use contract::exec::ExecRequest;
 use contract::machine::GuestConfig;
-use contract::{MountId, Secret};
+use contract::{MountId, OperationId, Secret};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Mount, MountState};
+use crate::record::{CommandOutcome, Mount, MountState};
 
 use super::{Launch, PortError};
 
@@ -80,6 +81,18 @@ pub struct MountReport {
     pub id: MountId,
     /// How far it came.
     pub state: MountState,
+}
+
+/// A command that a guest is to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandJob {
+    /// What was asked for. Its variables may be secrets.
+    pub request: ExecRequest,
+    /// For how long it may run.
+    pub timeout_ms: u64,
+    /// How much of each of its outputs is kept.
+    pub most_bytes: usize,
 }
 
 /// The agent, seen from the host.
@@ -158,6 +171,23 @@ pub trait Guest: Send + Sync {
         reach: &Reach,
         deadline: Duration,
     ) -> Result<Vec<MountReport>, PortError>;
+
+    /// Runs a command to its end, under the operation's name. It is gone when this returns, or as soon as the guest can be
+    /// reached again. One that runs out of time is an outcome.
+    async fn run_command(
+        &self,
+        reach: &Reach,
+        operation: &OperationId,
+        job: &CommandJob,
+    ) -> Result<CommandOutcome, PortError>;
+
+    /// Ends the command of an operation, with all that it started. Idempotent.
+    async fn end_command(
+        &self,
+        reach: &Reach,
+        operation: &OperationId,
+        deadline: Duration,
+    ) -> Result<(), PortError>;
 
     /// Forgets cached connections to a run that is over.
     async fn forget(&self, launch: &Launch);

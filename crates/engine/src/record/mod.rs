@@ -1,5 +1,6 @@
 //! What the daemon remembers, as it stands in the store: strict, versioned by the store's schema, changed only by commits.
 
+mod command;
 mod machine;
 mod mount;
 mod operation;
@@ -8,6 +9,7 @@ mod slot;
 mod snapshot;
 mod volume;
 
+pub use command::CommandOutcome;
 pub use machine::{Machine, Memory, Shape, VmmKind};
 pub use mount::{Mount, MountState};
 pub use operation::{Finding, Moment, Operation, OperationError};

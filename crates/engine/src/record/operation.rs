@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::{Change, Plan};
 use crate::port::{Configured, VmmHandle};
-use crate::record::{ArtifactSum, SealedArtifact};
+use crate::record::{ArtifactSum, CommandOutcome, SealedArtifact};
 
 /// What a step found out. The commit carries it into the records; no step reads another's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,11 @@ pub enum Finding {
         size_bytes: u64,
         /// As the store answered it.
         etag: String,
+    },
+    /// A command ended, or ran out of time.
+    CommandEnded {
+        /// What became of it.
+        outcome: CommandOutcome,
     },
     /// The agent confirmed an identity.
     Confirmed {

@@ -41,19 +41,9 @@ impl Client {
     ) -> Result<Output, ClientError> {
         let started = Instant::now();
         let mut session = self.start(session_id, command, deadline).await?;
-        let mut output = Output::default();
-        let outcome = loop {
-            match session.next_event(deadline.saturating_sub(started.elapsed())).await {
-                Ok(Some(Event::Exit(exit))) => {
-                    output.exit = Some(exit);
-                    break Ok(output);
-                }
-                Ok(Some(event)) => output.keep(event, most_bytes),
-                Ok(None) | Err(ClientError::Deadline { .. }) => break Ok(output),
-                Err(error) => break Err(error),
-            }
-        };
-        forget(session).await;
+        let left = deadline.saturating_sub(started.elapsed());
+        let outcome = session.collect(left, most_bytes).await;
+        session.forget().await;
         outcome
     }
 
@@ -71,11 +61,38 @@ impl Client {
     }
 }
 
-/// The agent forgets ended sessions by itself, and the timeout ends the others: failing here loses nothing.
-async fn forget(session: Session) {
-    let session_id = session.control().session_id().to_owned();
-    if let Err(error) = session.remove(REMOVE_DEADLINE).await {
-        tracing::debug!(%error, session_id, "left a session to the agent");
+impl Session {
+    /// Reads to the end of the command and keeps the first `most_bytes` of each stream.
+    ///
+    /// # Errors
+    /// As for [`Session::next_event`]. A deadline that passes while it runs is an [`Output`] without an exit.
+    pub async fn collect(
+        &mut self,
+        deadline: Duration,
+        most_bytes: usize,
+    ) -> Result<Output, ClientError> {
+        let started = Instant::now();
+        let mut output = Output::default();
+        loop {
+            match self.next_event(deadline.saturating_sub(started.elapsed())).await {
+                Ok(Some(Event::Exit(exit))) => {
+                    output.exit = Some(exit);
+                    return Ok(output);
+                }
+                Ok(Some(event)) => output.keep(event, most_bytes),
+                Ok(None) | Err(ClientError::Deadline { .. }) => return Ok(output),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Removes a session that is done with. The agent forgets ended sessions by itself, and its timeout ends the others:
+    /// failing here loses nothing.
+    pub async fn forget(self) {
+        let session_id = self.control().session_id().to_owned();
+        if let Err(error) = self.remove(REMOVE_DEADLINE).await {
+            tracing::debug!(%error, session_id, "left a session to the agent");
+        }
     }
 }
 

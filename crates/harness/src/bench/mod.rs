@@ -5,6 +5,7 @@
 
 mod bare;
 mod daemon;
+mod exec;
 mod figure;
 mod files;
 mod pause;
@@ -39,10 +40,11 @@ enum Benchmark {
     DownloadRatio,
     FileIn,
     FileOut,
+    ExecTrue,
 }
 
 impl Benchmark {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::CreateReady,
         Self::RestoreReady,
         Self::Pause256,
@@ -56,6 +58,7 @@ impl Benchmark {
         Self::DownloadRatio,
         Self::FileIn,
         Self::FileOut,
+        Self::ExecTrue,
     ];
 
     fn name(self) -> &'static str {
@@ -73,6 +76,7 @@ impl Benchmark {
             Self::DownloadRatio => "download_ratio",
             Self::FileIn => "file_in",
             Self::FileOut => "file_out",
+            Self::ExecTrue => "exec_true",
         }
     }
 
@@ -93,6 +97,7 @@ impl Benchmark {
             Self::DownloadRatio => transfer::download(name, scene).await,
             Self::FileIn => files::copy(name, scene, Direction::In).await,
             Self::FileOut => files::copy(name, scene, Direction::Out).await,
+            Self::ExecTrue => exec::exec_true(name, scene).await,
         }
     }
 }
@@ -153,7 +158,7 @@ mod tests {
 
     #[test]
     fn benchmarks_are_chosen_by_name_and_all_without_any() {
-        assert_eq!(choose(&[]).unwrap().len(), 13);
+        assert_eq!(choose(&[]).unwrap().len(), Benchmark::ALL.len());
         let some = choose(&words(&["--only", "get_p99_ms,pause_256"])).unwrap();
         assert_eq!(some, [Benchmark::GetP99, Benchmark::Pause256]);
         choose(&words(&["--only", "speed"])).unwrap_err();

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use contract::MountId;
+use contract::{MountId, OperationId};
 use engine::port::{
-    Configured, Fault, Guest, GuestIdentity, Launch, Login, MountOrder, MountReport, PortError,
-    Reach, Renewal, Renewed,
+    CommandJob, Configured, Fault, Guest, GuestIdentity, Launch, Login, MountOrder, MountReport,
+    PortError, Reach, Renewal, Renewed,
 };
-use engine::record::MountState;
+use engine::record::{CommandOutcome, MountState};
 
 use super::life::Life;
 use super::process::{Agent, GuestState};
@@ -191,6 +191,42 @@ impl Guest for FakeGuest {
         // Nobody asks: it is over when it begins.
         let _launch = launch;
         self.life.effect("guest.serve_files", |_state| Ok(())).await
+    }
+
+    async fn run_command(
+        &self,
+        reach: &Reach,
+        operation: &OperationId,
+        job: &CommandJob,
+    ) -> Result<CommandOutcome, PortError> {
+        let deadline = Duration::from_millis(job.timeout_ms);
+        self.ask("guest.run_command: starts", reach, deadline, |guest, _| {
+            guest.commands.insert(operation.clone());
+        })
+        .await?;
+        self.ask("guest.run_command: ends", reach, deadline, |guest, _| {
+            guest.commands.remove(operation);
+            CommandOutcome {
+                exit_code: Some(0),
+                stdout: job.request.command.join(" "),
+                stderr: String::new(),
+                is_truncated: false,
+                duration_ms: 1,
+            }
+        })
+        .await
+    }
+
+    async fn end_command(
+        &self,
+        reach: &Reach,
+        operation: &OperationId,
+        deadline: Duration,
+    ) -> Result<(), PortError> {
+        self.ask("guest.end_command", reach, deadline, |guest, _| {
+            guest.commands.remove(operation);
+        })
+        .await
     }
 
     async fn forget(&self, _launch: &Launch) {}

@@ -244,7 +244,8 @@ pub fn finished(finding: &Finding) -> Option<FinishedPart> {
         | Finding::Moment { .. }
         | Finding::Sealed { .. }
         | Finding::Summed { .. }
-        | Finding::Confirmed { .. } => None,
+        | Finding::Confirmed { .. }
+        | Finding::CommandEnded { .. } => None,
     }
 }
 

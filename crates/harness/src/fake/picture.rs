@@ -109,13 +109,14 @@ fn file(state: &State, layout: &Layout, path: &Utf8Path, entry: &Entry) -> Strin
 fn process(process: &Process) -> String {
     let guest = &process.guest;
     format!(
-        "process of {} in slot {} paused {} frozen {} born as {} identified {}",
+        "process of {} in slot {} paused {} frozen {} born as {} identified {} commands {}",
         process.spec.launch.machine,
         process.spec.slot.index,
         process.is_paused,
         guest.is_frozen,
         guest.born,
         guest.identity.is_some(),
+        guest.commands.len(),
     )
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use contract::MountId;
+use contract::{MountId, OperationId};
 use engine::port::{LaunchSpec, VmmHandle};
 
 /// A VMM process.
@@ -40,6 +40,8 @@ pub struct GuestState {
     pub is_unconfirmed_clone: bool,
     /// The identity that it was given.
     pub identity: Option<String>,
+    /// Commands that run in it, by the operations that started them.
+    pub commands: BTreeSet<OperationId>,
     /// How its agent behaves.
     pub agent: Agent,
     /// What it mounts.

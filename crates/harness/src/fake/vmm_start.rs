@@ -1,5 +1,6 @@
 //! How a VMM of the fake host starts: it takes only what is really there and its own, as a jailed one does.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -69,6 +70,7 @@ fn guest_of(state: &mut State, spec: &LaunchSpec) -> Result<GuestState, PortErro
         answers_at: state.monotonic + BOOT,
         is_unconfirmed_clone: false,
         identity: None,
+        commands: BTreeSet::new(),
         agent: Agent::default(),
         mounts: std::collections::BTreeSet::new(),
     };

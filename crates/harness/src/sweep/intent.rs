@@ -1,6 +1,7 @@
 //! What the sweep wants done, planned anew from the facts of each moment.
 
 use contract::artifact::{ArtifactId, SnapshotArtifact};
+use contract::exec::ExecRequest;
 use contract::machine::{ArtifactRef, CreateMachineRequest};
 use contract::machine::{PortName, PortProtocol};
 use contract::mount::{CreateMountRequest, MountConfig, MountKind};
@@ -13,9 +14,10 @@ use contract::upload::{ArtifactUpload, UploadPart, UploadSnapshotRequest};
 use contract::{ErrorCode, MachineId, Secret, SnapshotId};
 use engine::layout::Layout;
 use engine::plan::{
-    Facts, FinishedPart, Plan, Refusal, files, machine, mount, published_port, relay, restore,
-    snapshot, upload,
+    Facts, FinishedPart, Plan, Refusal, command, files, machine, mount, published_port, relay,
+    restore, snapshot, upload,
 };
+use engine::port::CommandJob;
 use engine::record::{Finding, Manifest, Snapshot};
 
 use crate::fake::content::Content;
@@ -58,6 +60,8 @@ pub enum Intent {
     Unmount(&'static str, &'static str),
     /// Reach the files of a stopped machine.
     OpenFiles(&'static str),
+    /// Run a command in a machine, for an idempotency key.
+    Command(&'static str),
     /// Reconcile after the VMM of a machine ended by itself.
     Retire(&'static str),
 }
@@ -110,6 +114,9 @@ impl Intent {
                 let source = restore::Source::Durable(&durable);
                 plan_restore(&request, &source, &manifest(rows, from)?, facts)
             }
+            Self::Command(name) => {
+                command::run(facts.machine(&machine_id(name))?, command_job(), facts)
+            }
             Self::Upload(name) => {
                 let snapshot = snapshot_of(rows, name)?;
                 upload::plan(snapshot, &upload_request(snapshot), &known_parts(rows), facts)
@@ -159,6 +166,7 @@ impl Intent {
             Self::Unpublish(of, name) => Some(Self::Publish(of, name)),
             Self::DeleteSnapshot(_)
             | Self::Upload(_)
+            | Self::Command(_)
             | Self::Retire(_)
             | Self::AddRelay(_)
             | Self::OpenFiles(_) => None,
@@ -222,6 +230,11 @@ fn mount_request(name: &str) -> CreateMountRequest {
             ..MountConfig::default()
         },
     }
+}
+
+fn command_job() -> CommandJob {
+    let request = ExecRequest { command: vec!["true".to_owned()], ..ExecRequest::default() };
+    CommandJob { request, timeout_ms: 1000, most_bytes: 1000 }
 }
 
 fn restore_request(name: &str, source: RestoreSource) -> RestoreSnapshotRequest {

@@ -5,6 +5,10 @@ use contract::machine::{CreateMachineRequest, GuestConfig, GuestProtocol, Identi
 
 use super::support::{beyond, in_place};
 
+/// A key that may log in.
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHThG2GNUEfcr16rHkxUriBq8lpBMsn5qs1jk2RTu12L me";
+
 #[test]
 fn a_machine_of_the_protocol_mmds_is_told_who_it_is_and_its_clone_too() {
     in_place(async |place| {
@@ -13,7 +17,7 @@ fn a_machine_of_the_protocol_mmds_is_told_who_it_is_and_its_clone_too() {
             guest_protocol: GuestProtocol::Mmds,
             ready_ports: vec![2222, 6080],
             guest_config: Some(GuestConfig {
-                authorized_keys: vec!["ssh-ed25519 AAAA".into()],
+                authorized_keys: vec![KEY.parse().unwrap()],
                 ..GuestConfig::default()
             }),
             ..place.request("box")?

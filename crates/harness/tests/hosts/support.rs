@@ -27,11 +27,19 @@ impl Place {
 
 /// Runs a test where real machines can run, and says why not elsewhere.
 pub(crate) fn in_place(test: impl AsyncFnOnce(&Place) -> Result<(), HarnessError>) {
+    in_place_with(GuestImage::minimal, test);
+}
+
+/// The same with machines of another image.
+pub(crate) fn in_place_with(
+    image: impl FnOnce() -> Result<GuestImage, HarnessError>,
+    test: impl AsyncFnOnce(&Place) -> Result<(), HarnessError>,
+) {
     if let Some(reason) = missing() {
         println!("skipped: {reason}");
         return;
     }
-    let image = GuestImage::minimal().unwrap_or_else(|error| panic!("{}", error.chain()));
+    let image = image().unwrap_or_else(|error| panic!("{}", error.chain()));
     let place = Place { storage: Storage::make().unwrap(), image };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -2,29 +2,31 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use camino::Utf8Path;
 use contract::{MountId, OperationId};
 use engine::port::{
-    Configured, Fault, Guest, GuestIdentity, Launch, Login, MountOrder, MountReport, PortError,
-    Reach, Renewal, Renewed, SshHostKeys,
+    CommandJob, Configured, Fault, Guest, GuestIdentity, Launch, Login, MountOrder, MountReport,
+    PortError, Reach, Renewal, Renewed, SshHostKeys,
 };
-use engine::record::VmmKind;
-use guest::client::{Client, ClientError, Target};
+use engine::record::{CommandOutcome, VmmKind};
+use guest::client::{Client, ClientError, Output, Target};
 use guest::proto::{
-    AuthorizedKeys, Identity, IdentityReport, LoginWebhook, ShutdownMode, TrustedUserCaKeys,
+    AuthorizedKeys, ExecServer, Identity, IdentityReport, LoginWebhook, ShutdownMode,
+    TrustedUserCaKeys,
 };
 use tracing::debug;
 
 use serde_json::{Value, json};
 use vmm::firecracker::{Firecracker, JailRoot, VSOCK_SOCKET};
 
-use super::mounts;
+use super::command::{outcome, to_command};
+use super::{ExecTokens, mounts};
 use crate::file_uses::FileUses;
-use crate::http::Agents;
+use crate::http::{ANSWER_GRACE, Agents, is_the_callers};
 
 /// Bytes of randomness given to a guest's kernel, as much as its pool holds.
 const SEED_BYTES: usize = 64;
@@ -39,6 +41,7 @@ pub struct HostGuest {
     clients: Mutex<HashMap<OperationId, Reached>>,
     firecracker: Option<Arc<Firecracker>>,
     uses: FileUses,
+    exec_tokens: ExecTokens,
 }
 
 /// A client, and what its target's path leads through.
@@ -50,9 +53,19 @@ struct Reached {
 }
 
 impl HostGuest {
-    /// The agents of a host that runs Firecracker, or does not; those of stopped machines for as long as `uses` says.
-    pub fn new(firecracker: Option<Arc<Firecracker>>, uses: FileUses) -> Self {
-        Self { clients: Mutex::default(), firecracker, uses }
+    /// The agents of a host that runs Firecracker, or does not, with the tokens of their exec ports; those of stopped machines
+    /// for as long as `uses` says.
+    pub fn new(
+        firecracker: Option<Arc<Firecracker>>,
+        uses: FileUses,
+        exec_tokens: ExecTokens,
+    ) -> Self {
+        Self { clients: Mutex::default(), firecracker, uses, exec_tokens }
+    }
+
+    fn identity(&self, reach: &Reach, identity: &GuestIdentity) -> Identity {
+        let token = self.exec_tokens.of(&reach.launch.machine).reveal().to_owned();
+        Identity { exec_server: Some(ExecServer { token }), ..to_wire(identity) }
     }
 
     fn of(&self, launch: &Launch) -> Client {
@@ -115,7 +128,8 @@ impl Guest for HostGuest {
         // Keys that are made now must not be drawn from a pool that another guest's image shares.
         client.reseed(seed()?, deadline).await.map_err(&error)?;
         client.set_clock(deadline).await.map_err(&error)?;
-        let report = client.configure(to_wire(identity), deadline).await.map_err(&error)?;
+        let identity = self.identity(reach, identity);
+        let report = client.configure(identity, deadline).await.map_err(&error)?;
         Ok(configured(Some(&report)))
     }
 
@@ -129,7 +143,7 @@ impl Guest for HostGuest {
         let error = failed("renew", reach);
         let renewal = guest::client::Renewal {
             seed: seed()?,
-            identity: to_wire(&renewal.identity),
+            identity: self.identity(reach, &renewal.identity),
             hook_deadline: HOOK.min(deadline),
         };
         let (who, answer) = client.renew(renewal, deadline).await.map_err(&error)?;
@@ -197,6 +211,35 @@ impl Guest for HostGuest {
         Ok(())
     }
 
+    async fn run_command(
+        &self,
+        reach: &Reach,
+        operation: &OperationId,
+        job: &CommandJob,
+    ) -> Result<CommandOutcome, PortError> {
+        let began = Instant::now();
+        let timeout = Duration::from_millis(job.timeout_ms);
+        let command = to_command(&job.request, timeout);
+        let client = self.of(&reach.launch);
+        let patience = timeout + ANSWER_GRACE;
+        let ran = client.run(operation.as_str(), command, patience, job.most_bytes).await;
+        let output = match ran {
+            Err(ClientError::Deadline { .. }) => Output::default(),
+            ran => ran.map_err(failed("run a command in", reach))?,
+        };
+        Ok(outcome(output, began.elapsed()))
+    }
+
+    async fn end_command(
+        &self,
+        reach: &Reach,
+        operation: &OperationId,
+        deadline: Duration,
+    ) -> Result<(), PortError> {
+        let session = self.of(&reach.launch).session(operation.as_str(), 0, 0);
+        session.remove(deadline).await.map_err(failed("end a command in", reach))
+    }
+
     async fn forget(&self, launch: &Launch) {
         if let Some(reached) = self.take(launch) {
             reached.client.disconnect().await;
@@ -251,11 +294,11 @@ fn to_wire(identity: &GuestIdentity) -> Identity {
     Identity {
         hostname: login.hostname.as_ref().map(|name| name.as_str().to_owned()),
         machine_id: Some(identity.machine_id_hex.clone()),
-        authorized_keys: Some(AuthorizedKeys { keys: login.authorized_keys.clone() }),
-        trusted_user_ca_keys: Some(TrustedUserCaKeys { keys: login.trusted_user_ca_keys.clone() }),
+        authorized_keys: Some(AuthorizedKeys { keys: lines(&login.authorized_keys) }),
+        trusted_user_ca_keys: Some(TrustedUserCaKeys { keys: lines(&login.trusted_user_ca_keys) }),
         // An empty URL takes away what a clone's source had.
         login_webhook: Some(LoginWebhook {
-            url: webhook.map(|webhook| webhook.url.clone()).unwrap_or_default(),
+            url: webhook.map(|webhook| webhook.url.as_str().to_owned()).unwrap_or_default(),
             bearer_token: webhook
                 .map(|webhook| webhook.bearer_token.reveal().to_owned())
                 .unwrap_or_default(),
@@ -266,6 +309,10 @@ fn to_wire(identity: &GuestIdentity) -> Identity {
         },
         exec_server: None,
     }
+}
+
+fn lines<Key: ToString>(keys: &[Key]) -> Vec<String> {
+    keys.iter().map(Key::to_string).collect()
 }
 
 fn configured(report: Option<&IdentityReport>) -> Configured {
@@ -284,12 +331,13 @@ fn failed(action: &'static str, reach: &Reach) -> impl Fn(ClientError) -> PortEr
     move |error| {
         let fault = match &error {
             ClientError::Deadline { .. } => Fault::Deadline,
+            ClientError::Refused { .. } if is_the_callers(&error) => Fault::Refused,
+            ClientError::Refused { .. } => Fault::Internal,
             ClientError::Connect { .. }
             | ClientError::Hello { .. }
             | ClientError::Http2 { .. }
             | ClientError::Version { .. }
             | ClientError::Broken { .. }
-            | ClientError::Refused { .. }
             | ClientError::Answer { .. } => Fault::Internal,
         };
         PortError {

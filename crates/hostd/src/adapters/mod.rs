@@ -2,6 +2,8 @@
 
 mod artifacts;
 mod chunks;
+pub(crate) mod command;
+mod exec_token;
 mod files;
 mod guest;
 mod mounts;
@@ -11,6 +13,7 @@ mod secrets;
 
 pub use artifacts::{ArtifactCache, ArtifactError};
 pub use chunks::HostChunks;
+pub use exec_token::ExecTokens;
 pub use files::HostFiles;
 pub use guest::HostGuest;
 

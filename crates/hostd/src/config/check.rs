@@ -70,7 +70,17 @@ impl Config {
         self.check_uids()?;
         self.check_ports()?;
         self.check_deadlines()?;
+        self.exec_secret()?;
         self.listen.as_ref().map_or(Ok(()), |listen| read_token(listen).map(drop))
+    }
+
+    /// The secret behind the tokens of exec ports, where there is one.
+    ///
+    /// # Errors
+    /// When its file cannot be read, others can read it, or it is too short to be a secret.
+    pub fn exec_secret(&self) -> Result<Option<contract::Secret>, ConfigError> {
+        let path = self.guest.exec_secret_file.as_ref();
+        path.map(|path| read_secret("guest.exec_secret_file", path)).transpose()
     }
 
     fn check_paths(&self) -> Result<(), ConfigError> {
@@ -172,24 +182,26 @@ impl Config {
 /// # Errors
 /// When it cannot be read, others can read it, or it is too short to be a secret.
 pub(crate) fn read_token(listen: &Listen) -> Result<contract::Secret, ConfigError> {
-    const KEY: &str = "listen.token_file";
+    read_secret("listen.token_file", &listen.token_file)
+}
+
+fn read_secret(key: &'static str, path: &Utf8PathBuf) -> Result<contract::Secret, ConfigError> {
     const SHORTEST: usize = 16;
-    let path = &listen.token_file;
-    let failed = |source| ConfigError::File { key: KEY, path: path.clone(), source };
+    let failed = |source| ConfigError::File { key, path: path.clone(), source };
     let metadata = std::fs::metadata(path).map_err(failed)?;
-    require(metadata.len() <= 4096, KEY, "it is at most 4096 bytes")?;
+    require(metadata.len() <= 4096, key, "it is at most 4096 bytes")?;
     let is_private = metadata.permissions().mode() & 0o077 == 0;
     let owner = metadata.uid();
     let is_ours = owner == 0 || owner == rustix::process::geteuid().as_raw();
     require(
         is_private && is_ours,
-        KEY,
+        key,
         "it is ours or root's, and no other may read it (chmod 600)",
     )?;
     let token = std::fs::read_to_string(path).map_err(failed)?;
     let token = token.trim();
     let is_plain = token.len() >= SHORTEST && token.bytes().all(|byte| byte.is_ascii_graphic());
-    require(is_plain, KEY, "the token is 16 or more visible ASCII characters")?;
+    require(is_plain, key, "it is 16 or more visible ASCII characters")?;
     Ok(contract::Secret::new(token))
 }
 

@@ -184,7 +184,11 @@ impl Default for Overcommit {
 #[serde(default, deny_unknown_fields)]
 pub struct Guest {
     /// SSH certificate authorities whose users may log in to every guest.
-    pub login_ca_public_keys: Vec<String>,
+    pub login_ca_public_keys: Vec<contract::SshPublicKey>,
+    /// The file with the secret behind the tokens of exec ports: clients show HMAC-SHA256 of the machine's id under it, in
+    /// hexadecimal, as `X-Access-Token`. Nobody but the file's owner may read it. Absent: exec ports want no token, and are
+    /// best left on loopback.
+    pub exec_secret_file: Option<Utf8PathBuf>,
 }
 
 /// What happened, told on standard error.

@@ -10,7 +10,7 @@ use engine::runner::Runner;
 use tokio::sync::{Notify, Semaphore};
 
 use super::error::Failure;
-use super::exec::{Agents, Progress};
+use super::exec::Agents;
 use super::files::Turns;
 use super::moment::Room;
 use crate::config::Limits;
@@ -34,7 +34,6 @@ pub struct Api {
     /// Told when a mount was recorded.
     pub mounted: Arc<Notify>,
     pub(super) execs: Arc<Semaphore>,
-    pub(super) progress: Arc<Progress>,
     pub(super) file_turns: Turns,
 }
 
@@ -58,7 +57,6 @@ impl Api {
             limits,
             mounted: Arc::default(),
             execs,
-            progress: Arc::default(),
             file_turns: Turns::default(),
         }
     }

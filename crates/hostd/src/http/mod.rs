@@ -35,4 +35,5 @@ pub use api::Api;
 pub use auth::Token;
 pub use by_host::{ByHost, by_host};
 pub use exec::Agents;
+pub(crate) use exec::{ANSWER_GRACE, is_the_callers};
 pub use moment::{Moment, Room};

@@ -24,7 +24,8 @@ pub(super) struct Reached {
 }
 
 impl Api {
-    pub(super) async fn reach(&self, id: &MachineId) -> Result<Reached, Failure> {
+    /// The agent of a running machine, for something short.
+    pub(super) async fn agent(&self, id: &MachineId) -> Result<Client, Failure> {
         let machine = self.machine(id).await?;
         match machine.guest_protocol {
             GuestProtocol::Agent => {}
@@ -37,9 +38,15 @@ impl Api {
             let reason = format!("machine {id} is {}", machine.phase.public().as_str());
             return Err(Failure::new(ErrorCode::WrongState, reason));
         };
+        Ok(self.agents.client(&run.launch))
+    }
+
+    /// The same for a command, which counts.
+    pub(super) async fn reach(&self, id: &MachineId) -> Result<Reached, Failure> {
+        let client = self.agent(id).await?;
         let permit = std::sync::Arc::clone(&self.execs).try_acquire_owned().map_err(|_| {
             Failure::new(ErrorCode::TooManyRequests, "too many commands run at once")
         })?;
-        Ok(Reached { client: self.agents.client(&run.launch), permit })
+        Ok(Reached { client, permit })
     }
 }

@@ -1,21 +1,33 @@
 //! A command and its output in one answer.
+//!
+//! With an idempotency key it is an operation: it runs once, and its outcome is kept and answered again. Without one nothing of
+//! it is journalled, since nothing of this host changes: the `Operation-Id` is the name of its session in the guest.
 
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use contract::error::PartialOutput;
-use contract::exec::{DEFAULT_TIMEOUT_MS, DEFAULT_USER, ExecRequest, ExecResponse, MAX_TIMEOUT_MS};
-use contract::{ErrorCode, MachineId};
-use guest::client::{Command, Output};
+use contract::exec::{DEFAULT_TIMEOUT_MS, ExecRequest, ExecResponse, MAX_TIMEOUT_MS};
+use contract::{ErrorCode, MachineId, OperationId};
+use engine::plan::{self, Change};
+use engine::port::CommandJob;
+use engine::record::CommandOutcome;
+use guest::client::{ClientError, Output};
+use tokio::sync::oneshot;
 
+use super::agents::Reached;
+use crate::adapters::command::{outcome, to_command};
 use crate::http::answer::{Answered, json, of_operation};
 use crate::http::api::Api;
-use crate::http::decode::{At, Sent};
+use crate::http::decode::{At, Origin, Sent};
 use crate::http::error::Failure;
+use crate::http::mutate::Decision;
 
 /// How much longer than the command's own timeout the agent is waited for.
-const ANSWER_GRACE: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_GRACE: Duration = Duration::from_secs(5);
+/// How much of each stream is kept with an operation, in the store.
+const KEPT_BYTES: usize = 256 << 10;
 
 pub(in crate::http) async fn exec(
     State(api): State<Api>,
@@ -26,85 +38,86 @@ pub(in crate::http) async fn exec(
     if request.command.is_empty() {
         return Err(Failure::malformed("there is no command"));
     }
-    let timeout = Duration::from_millis(match request.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS) {
-        longer if longer > MAX_TIMEOUT_MS => {
-            let reason = format!("timeout_ms is at most {MAX_TIMEOUT_MS}");
-            return Err(Failure::new(ErrorCode::Refused, reason));
-        }
-        timeout => timeout,
-    });
+    let timeout_ms = request.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS);
+    if timeout_ms > MAX_TIMEOUT_MS {
+        let reason = format!("timeout_ms is at most {MAX_TIMEOUT_MS}");
+        return Err(Failure::new(ErrorCode::Refused, reason));
+    }
+    let most_bytes = api.limits.exec_output_bytes;
+    if sent.origin.key.is_some() {
+        let most_bytes = most_bytes.min(KEPT_BYTES);
+        let job = CommandJob { request, timeout_ms, most_bytes };
+        return run_once(&api, id, job, sent.origin).await;
+    }
     let reached = api.reach(&id).await?;
-    // The name of the session in the guest; nothing of it is journalled, since nothing of this host changes.
     let operation = api.mint.operation_id();
-    let running = reached.client.run(
-        operation.as_str(),
-        command(request, timeout),
-        timeout + ANSWER_GRACE,
-        api.limits.exec_output_bytes,
-    );
-    let started = api.host().clock.monotonic();
-    let output = running.await.map_err(|error| Failure::from(error).of(&operation))?;
-    let waited = api.host().clock.monotonic().saturating_sub(started);
-    drop(reached.permit);
-    let response = response(output, waited).map_err(|failure| failure.of(&operation))?;
-    Ok(of_operation(&operation, json(StatusCode::OK, response)))
+    let job = CommandJob { request, timeout_ms, most_bytes };
+    let ended = run(&api, reached, operation.clone(), job).await;
+    answer(&operation, ended.map_err(|failure| failure.of(&operation))?)
 }
 
-fn command(request: ExecRequest, timeout: Duration) -> Command {
-    let mut command = Command::new(request.command)
-        .user(request.user.as_deref().unwrap_or(DEFAULT_USER))
-        .timeout(timeout);
-    if let Some(cwd) = request.cwd {
-        command = command.cwd(cwd);
-    }
-    request.env.into_iter().fold(command, |command, (name, value)| command.env(name, value))
-}
-
-/// The answer; a command that ran out of time is a failure that carries what it had written.
-fn response(output: Output, waited: Duration) -> Result<ExecResponse, Failure> {
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
-    match output.exit {
-        Some(exit) if !exit.timed_out => Ok(ExecResponse {
-            exit_code: exit.exit_code,
-            stdout,
-            stderr,
-            duration_ms: exit.duration_ms,
-        }),
-        ended => {
-            let waited = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-            let duration_ms = ended.map_or(waited, |exit| exit.duration_ms);
-            Err(Failure {
-                partial: Some(PartialOutput { stdout, stderr, duration_ms }),
-                ..Failure::new(ErrorCode::Deadline, "the command ran out of time")
-            })
+/// As an operation. A repeated request is answered before the machine is looked at: it may be gone.
+async fn run_once(api: &Api, id: MachineId, job: CommandJob, origin: Origin) -> Answered {
+    let plan = move |facts: &plan::Facts<'_>| {
+        plan::command::run(facts.machine(&id)?, job, facts).map(Decision::from)
+    };
+    let done = api.mutate(origin, plan).await?;
+    match done.change {
+        Some(Change::CommandRan { outcome: Some(outcome), .. }) => answer(&done.operation, outcome),
+        _ => {
+            let failure = Failure::new(ErrorCode::Internal, "the operation ran no command");
+            Err(failure.of(&done.operation))
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use guest::proto::SessionExit;
+/// On a task of its own: a caller that leaves cancels nothing, and the guest is tidied up after the answer.
+async fn run(
+    api: &Api,
+    reached: Reached,
+    session_id: OperationId,
+    job: CommandJob,
+) -> Result<CommandOutcome, Failure> {
+    let clock = api.host().clock.clone();
+    let (answer, answered) = oneshot::channel();
+    tokio::spawn(async move {
+        let Reached { client, permit } = reached;
+        let timeout = Duration::from_millis(job.timeout_ms);
+        let (began, patience) = (clock.monotonic(), timeout + ANSWER_GRACE);
+        let command = to_command(&job.request, timeout);
+        let (ended, session) = match client.start(session_id.as_str(), command, patience).await {
+            Ok(mut session) => {
+                let left = patience.saturating_sub(clock.monotonic().saturating_sub(began));
+                (session.collect(left, job.most_bytes).await, Some(session))
+            }
+            Err(ClientError::Deadline { .. }) => (Ok(Output::default()), None),
+            Err(error) => (Err(error), None),
+        };
+        let waited = clock.monotonic().saturating_sub(began);
+        // A caller that is gone is not told.
+        drop(answer.send(ended.map(|output| outcome(output, waited)).map_err(Failure::from)));
+        if let Some(session) = session {
+            session.forget().await;
+        }
+        drop(permit);
+    });
+    answered.await.unwrap_or_else(|_dropped| {
+        Err(Failure::new(ErrorCode::Internal, "the task that ran the command ended"))
+    })
+}
 
-    use super::*;
-
-    #[test]
-    fn a_command_that_ran_out_of_time_answers_what_it_had_written() {
-        let exit = SessionExit { timed_out: true, duration_ms: 30_000, ..SessionExit::default() };
-        let output = Output { stdout: b"half".to_vec(), exit: Some(exit), ..Output::default() };
-        let failure = response(output, Duration::ZERO).unwrap_err();
-        assert_eq!(failure.code, ErrorCode::Deadline);
-        let partial = failure.partial.unwrap();
-        assert_eq!((partial.stdout.as_str(), partial.duration_ms), ("half", 30_000));
-        let silent = response(Output::default(), Duration::from_secs(9)).unwrap_err();
-        assert_eq!(silent.partial.unwrap().duration_ms, 9000);
-    }
-
-    #[test]
-    fn output_that_is_no_text_is_answered_all_the_same() {
-        let exit = SessionExit { exit_code: 3, ..SessionExit::default() };
-        let output = Output { stdout: vec![b'a', 0xff], exit: Some(exit), ..Output::default() };
-        let response = response(output, Duration::ZERO).unwrap();
-        assert_eq!((response.exit_code, response.stdout.as_str()), (3, "a\u{fffd}"));
+/// A command that ran out of time is a failure that carries what it had written.
+fn answer(operation: &OperationId, outcome: CommandOutcome) -> Answered {
+    let CommandOutcome { exit_code, stdout, stderr, is_truncated, duration_ms } = outcome;
+    match exit_code {
+        Some(exit_code) => {
+            let truncated = is_truncated;
+            let response = ExecResponse { exit_code, stdout, stderr, duration_ms, truncated };
+            Ok(of_operation(operation, json(StatusCode::OK, response)))
+        }
+        None => Err(Failure {
+            partial: Some(PartialOutput { stdout, stderr, duration_ms }),
+            ..Failure::new(ErrorCode::Deadline, "the command ran out of time").of(operation)
+        }),
     }
 }

@@ -3,10 +3,15 @@
 mod agents;
 mod blocking;
 mod failure;
-mod progress;
+mod input;
+mod relay;
+mod sessions;
 mod stream;
 
 pub use agents::Agents;
+pub(crate) use blocking::ANSWER_GRACE;
 pub(super) use blocking::exec;
-pub(super) use progress::Progress;
+pub(crate) use failure::is_the_callers;
+pub(super) use relay::open as open_relay;
+pub(super) use sessions::{end, list};
 pub(super) use stream::exec_stream;

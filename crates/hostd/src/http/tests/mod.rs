@@ -3,6 +3,7 @@
 mod artifacts;
 mod by_host;
 mod errors;
+mod exec;
 mod files;
 mod idempotency;
 mod listeners;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,6 +38,8 @@ use crate::store::SqliteStore;
 pub(super) struct Yes {
     pub(super) launch_fails: AtomicBool,
     pub(super) never_ends: AtomicBool,
+    pub(super) commands: AtomicUsize,
+    pub(super) commands_are_late: AtomicBool,
 }
 
 pub(super) type Done<T = ()> = Result<T, PortError>;

@@ -1,13 +1,15 @@
 //! Guests of the smallest host, which do whatever they are asked.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use contract::MountId;
+use contract::{MountId, OperationId};
 use engine::port::{
-    Configured, Guest, GuestIdentity, Launch, Login, MountOrder, MountReport, Reach, Renewal,
-    Renewed,
+    CommandJob, Configured, Guest, GuestIdentity, Launch, Login, MountOrder, MountReport, Reach,
+    Renewal, Renewed,
 };
+use engine::record::CommandOutcome;
 
 use super::stub::{Done, Yes};
 
@@ -51,6 +53,24 @@ impl Guest for Yes {
         Ok(vec![])
     }
     async fn serve_files(&self, _: &Launch) -> Done {
+        Ok(())
+    }
+    async fn run_command(
+        &self,
+        _: &Reach,
+        _: &OperationId,
+        _: &CommandJob,
+    ) -> Done<CommandOutcome> {
+        self.commands.fetch_add(1, Ordering::Relaxed);
+        Ok(CommandOutcome {
+            exit_code: (!self.commands_are_late.load(Ordering::Relaxed)).then_some(0),
+            stdout: "yes".into(),
+            stderr: String::new(),
+            is_truncated: false,
+            duration_ms: 3,
+        })
+    }
+    async fn end_command(&self, _: &Reach, _: &OperationId, _: Duration) -> Done {
         Ok(())
     }
     async fn forget(&self, _: &Launch) {}
