@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::plan::Change;
 use crate::port::{CheckDepth, Fault, Launch, PartSink, PortError, Reach, UploadJob, UploadPart};
 use crate::ready;
-use crate::record::{Finding, Moment};
+use crate::record::{Finding, Moment, VmmKind};
 use crate::relay;
 use crate::step::Step;
 
@@ -109,6 +109,10 @@ pub async fn apply(step: &Step, operation: &OperationId, host: &Host) -> Result<
         Step::Resume { launch } => {
             host.vmm(launch.vmm)?.resume(launch).await?;
             let at_us = micros(host);
+            if launch.vmm == VmmKind::Firecracker {
+                // A snapshot resets vsock: what was connected before it leads nowhere.
+                host.guest.forget(launch).await;
+            }
             Ok(Effect::found(Finding::Moment { which: Moment::Resumed, at_us }))
         }
         Step::ConnectAhead { launch, deadline_ms } => {

@@ -180,3 +180,8 @@ fn promise_p2_p9_published_ports_go_with_their_machine_at_every_fault() {
 fn promise_p4_a_command_with_a_key_leaves_no_process_behind_at_every_fault() {
     sweep(&Case::new([Intent::Create("box")], Intent::Command("box")));
 }
+
+#[test]
+fn promise_p2_p4_a_create_that_is_announced_to_its_guest_is_all_or_nothing_at_every_fault() {
+    sweep(&Case::new([], Intent::CreateMmds("box")).under_firecracker());
+}

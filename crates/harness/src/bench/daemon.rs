@@ -62,6 +62,11 @@ async fn come_and_go(scene: &Scene, daemon: &Daemon) -> Result<(), HarnessError>
 async fn rested_kib(daemon: &Daemon) -> Result<f64, HarnessError> {
     daemon.quiet().await?;
     tokio::time::sleep(REST).await;
+    resident_kib(daemon)
+}
+
+/// What is resident now.
+pub(super) fn resident_kib(daemon: &Daemon) -> Result<f64, HarnessError> {
     let path = format!("/proc/{}/status", pid(daemon)?);
     let text = std::fs::read_to_string(&path).map_err(HarnessError::io(format!("read {path}")))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -8,6 +8,7 @@ mod daemon;
 mod exec;
 mod figure;
 mod files;
+mod firecracker;
 mod pause;
 mod records;
 mod sample;
@@ -41,10 +42,19 @@ enum Benchmark {
     FileIn,
     FileOut,
     ExecTrue,
+    FcCreate,
+    FcStop,
+    FcRestore,
+    FcRestore128,
+    FcRestore3072,
+    FcPause3072,
+    FcSnapshot,
+    FcClone,
+    FcCloneDaemon,
 }
 
 impl Benchmark {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 23] = [
         Self::CreateReady,
         Self::RestoreReady,
         Self::Pause256,
@@ -59,6 +69,15 @@ impl Benchmark {
         Self::FileIn,
         Self::FileOut,
         Self::ExecTrue,
+        Self::FcCreate,
+        Self::FcStop,
+        Self::FcRestore,
+        Self::FcRestore128,
+        Self::FcRestore3072,
+        Self::FcPause3072,
+        Self::FcSnapshot,
+        Self::FcClone,
+        Self::FcCloneDaemon,
     ];
 
     fn name(self) -> &'static str {
@@ -77,7 +96,21 @@ impl Benchmark {
             Self::FileIn => "file_in",
             Self::FileOut => "file_out",
             Self::ExecTrue => "exec_true",
+            Self::FcCreate => "fc_create",
+            Self::FcStop => "fc_stop_ms",
+            Self::FcRestore => "fc_restore",
+            Self::FcRestore128 => "fc_restore_128_ms",
+            Self::FcRestore3072 => "fc_restore_3072_ms",
+            Self::FcPause3072 => "fc_pause_3072_ms",
+            Self::FcSnapshot => "fc_snapshot",
+            Self::FcClone => "fc_clone",
+            Self::FcCloneDaemon => "fc_clone_daemon_kib",
         }
+    }
+
+    /// What it lacks here beside what all need.
+    fn lacks(self) -> Option<String> {
+        self.name().starts_with("fc_").then(firecracker::lacking).flatten()
     }
 
     /// Measures it, on a daemon of its own.
@@ -98,6 +131,15 @@ impl Benchmark {
             Self::FileIn => files::copy(name, scene, Direction::In).await,
             Self::FileOut => files::copy(name, scene, Direction::Out).await,
             Self::ExecTrue => exec::exec_true(name, scene).await,
+            Self::FcCreate => firecracker::create(name, scene).await,
+            Self::FcStop => firecracker::stop(name, scene).await,
+            Self::FcRestore => firecracker::restore(name, scene).await,
+            Self::FcRestore128 => firecracker::restore_of_size(name, scene, 128).await,
+            Self::FcRestore3072 => firecracker::restore_of_size(name, scene, 3072).await,
+            Self::FcPause3072 => firecracker::pause(name, scene, 3072).await,
+            Self::FcSnapshot => firecracker::snapshot(name, scene).await,
+            Self::FcClone => firecracker::clone_time(name, scene).await,
+            Self::FcCloneDaemon => firecracker::daemon_kib(name, scene).await,
         }
     }
 }
@@ -116,6 +158,10 @@ pub async fn run(arguments: &[String]) -> Result<(), HarnessError> {
     let scene = Scene::set().await?;
     let mut failed = Vec::new();
     for benchmark in chosen {
+        if let Some(what) = benchmark.lacks() {
+            results.skip(benchmark.name(), &what);
+            continue;
+        }
         eprintln!("bench: {} ...", benchmark.name());
         match benchmark.measure(&scene).await {
             Ok(figure) => results.keep(figure)?,

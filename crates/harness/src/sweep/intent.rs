@@ -2,7 +2,7 @@
 
 use contract::artifact::{ArtifactId, SnapshotArtifact};
 use contract::exec::ExecRequest;
-use contract::machine::{ArtifactRef, CreateMachineRequest};
+use contract::machine::{ArtifactRef, CreateMachineRequest, GuestProtocol};
 use contract::machine::{PortName, PortProtocol};
 use contract::mount::{CreateMountRequest, MountConfig, MountKind};
 use contract::published_port::CreatePublishedPortRequest;
@@ -32,6 +32,8 @@ use crate::fake::{FakeDaemon, State};
 pub enum Intent {
     /// Create a machine.
     Create(&'static str),
+    /// Create a machine whose guest was made before there was an agent.
+    CreateMmds(&'static str),
     /// Start it.
     Start(&'static str),
     /// Stop it.
@@ -89,6 +91,11 @@ impl Intent {
         let manifest = |rows: &Rows, name: &str| manifest_of(daemon, rows, name);
         daemon.plan(|rows, facts| match self {
             Self::Create(name) => machine::create(&create_request(name), facts),
+            Self::CreateMmds(name) => {
+                let guest_protocol = GuestProtocol::Mmds;
+                let request = CreateMachineRequest { guest_protocol, ..create_request(name) };
+                machine::create(&request, facts)
+            }
             Self::Start(name) => machine::start(facts.machine(&machine_id(name))?, facts),
             Self::Stop(name) => Ok(machine::stop(facts.machine(&machine_id(name))?, facts)),
             Self::Delete(name) => Ok(machine::delete(facts.machine(&machine_id(name))?, facts)),
@@ -153,9 +160,10 @@ impl Intent {
     /// What frees the name that this took, so that it can be taken again.
     pub fn inverse(&self) -> Option<Self> {
         match self {
-            Self::Create(name) | Self::Restore(_, name) | Self::RestoreDurable(_, name) => {
-                Some(Self::Delete(name))
-            }
+            Self::Create(name)
+            | Self::CreateMmds(name)
+            | Self::Restore(_, name)
+            | Self::RestoreDurable(_, name) => Some(Self::Delete(name)),
             Self::Snapshot(_, name) => Some(Self::DeleteSnapshot(name)),
             Self::Start(name) => Some(Self::Stop(name)),
             Self::Mount(of, name) => Some(Self::Unmount(of, name)),
@@ -202,7 +210,7 @@ fn create_request(name: &str) -> CreateMachineRequest {
         user_volume_ids: vec![],
         guest_config: None,
         vcpus: None,
-        guest_protocol: contract::machine::GuestProtocol::Agent,
+        guest_protocol: GuestProtocol::Agent,
         ready_ports: vec![],
         egress: contract::machine::Egress::Open,
     }

@@ -5,7 +5,8 @@
  *   TICK n=<counter> disk=<counter>  the disk's as read back; both belong to one instant
  *   TORN ...                         when they do not
  *   RESET                            when Ctrl-Alt-Del has asked it to end
- * It answers ARP and ping, sends "n=<counter>" over every TCP connection, and answers each line over vsock with "OK" (on port 9 with
+ *   IDLE                             when its command line says `idle`: then it halts, and does nothing else
+ * With `touch=<MiB>` it writes that much memory first. It answers ARP and ping, sends "n=<counter>" over every TCP connection, and answers each line over vsock with "OK" (on port 9 with
  * the counter). */
 #ifndef GUEST_H
 #define GUEST_H

@@ -14,6 +14,10 @@
 /* One page in this ring of pages is written at each tick, so that snapshots have something to find. */
 #define DIRTY_RING 0x400000UL
 #define DIRTY_PAGES 256
+/* Where `touch=<MiB>` writes. */
+#define TOUCHED 0x4000000UL
+/* Where the boot parameters hold the address of the command line. */
+#define COMMAND_LINE 0x228
 
 static void end_if_asked(void) {
     if (!(in_byte(KEYBOARD_STATUS) & HAS_BYTE)) return;
@@ -47,11 +51,39 @@ static void tick(int has_disk, u64 *on_disk) {
     print("\n");
 }
 
-void run(void) {
+/* The number behind a word of the kernel's command line, 1 for a word alone, 0 without it. */
+static u64 told(const char *line, const char *word) {
+    for (; *line; line++) {
+        const char *at = line, *wanted = word;
+        while (*wanted && *at == *wanted) at++, wanted++;
+        if (*wanted) continue;
+        if (*at != '=') return 1;
+        u64 number = 0;
+        for (at++; *at >= '0' && *at <= '9'; at++) number = number * 10 + *at - '0';
+        return number;
+    }
+    return 0;
+}
+
+static void touch(u64 mebibytes) {
+    for (u64 page = 0; page < mebibytes * 256; page++) *(volatile u64 *)(TOUCHED + page * 4096) = page + 1;
+}
+
+/* Nothing wakes it: no interrupt is ever asked for. */
+static void idle(void) {
+    print("IDLE\n");
+    for (;;) __asm__ volatile("hlt");
+}
+
+void run(u64 unused, u64 boot_parameters) {
     u64 on_disk = 0;
+    (void)unused;
+    const char *line = (const char *)(u64) * (volatile u32 *)(boot_parameters + COMMAND_LINE);
     COUNTER = 0;
     print("BOOT\n");
     map_four_gigabytes();
+    touch(told(line, "touch"));
+    if (told(line, "idle")) idle();
     int has_disk = open_disk();
     if (has_disk) write_counter(0);
     open_network();
