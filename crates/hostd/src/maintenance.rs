@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::plan::Change;
+use engine::plan::{Change, Plan};
 use engine::port::{CheckDepth, Fault, PortError};
 use engine::record::SnapshotState;
 use tokio::sync::oneshot;
@@ -66,7 +66,9 @@ pub async fn keep_warm(
         match Moment::gather(host, api.room.as_ref()).await {
             Ok(moment) => {
                 let facts = moment.facts(host, &api.mint.operation_id(), 0);
-                let wanted: Vec<_> = facts.free_slots().take(slots).collect();
+                // What a plan is about to take stays warm until it does.
+                let planned = facts.open.iter().flat_map(Plan::built_slots).cloned();
+                let wanted: Vec<_> = facts.free_slots().take(slots).chain(planned).collect();
                 network.keep_warm(&wanted).await;
             }
             Err(error) => warn!(error = error.chain(), "cannot tell which slots to keep warm"),

@@ -28,6 +28,7 @@ use contract::operation::OperationKind;
 use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
+use crate::record::Slot;
 use crate::step::Step;
 
 /// Until when an operation keeps others away from what it claims.
@@ -67,6 +68,14 @@ impl Plan {
     pub fn slots(&self) -> impl Iterator<Item = u32> + '_ {
         self.prepare.iter().chain(&self.finish).filter_map(|step| match step {
             Step::BuildSlot { slot } | Step::DestroySlot { slot } => Some(slot.index),
+            _ => None,
+        })
+    }
+
+    /// The slots that the plan is about to take.
+    pub fn built_slots(&self) -> impl Iterator<Item = &Slot> {
+        self.prepare.iter().filter_map(|step| match step {
+            Step::BuildSlot { slot } => Some(slot),
             _ => None,
         })
     }

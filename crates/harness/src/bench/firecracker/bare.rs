@@ -1,5 +1,7 @@
 //! The bare tools: the jailer and Firecracker started by hand, in a chroot laid out beforehand.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -101,6 +103,7 @@ impl<'a> BareHost<'a> {
             let (source, target) = (from.unwrap_or(&image).join(name), root.join(inside));
             super::super::scene::clone(&source, &target)?;
             std::os::unix::fs::chown(&target, Some(UID), Some(UID))
+                .and_then(|()| std::fs::set_permissions(&target, Permissions::from_mode(0o600)))
                 .map_err(HarnessError::io(format!("give {target} away")))?;
         }
         Ok(root)
