@@ -28,7 +28,7 @@ use super::run_record::RunRecord;
 const OVERHEAD_BYTES: u64 = 128 << 20;
 /// Between two looks for a socket that nothing announces, growing to the second.
 const FIRST_PAUSE: Duration = Duration::from_micros(250);
-const LONGEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Launches, and answers who runs. On an error the caller ends the run's control group.
 pub(super) async fn launch(
