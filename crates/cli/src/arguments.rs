@@ -8,13 +8,15 @@ use crate::doctor::DoctorArguments;
 use crate::exec::{AttachArguments, ExecArguments, SessionsArguments, ShellArguments};
 use crate::image::ImageArguments;
 use crate::machine::{
-    CreateArguments, DeleteArguments, ListArguments, ShowArguments, StartArguments, StopArguments,
+    CreateArguments, DeleteArguments, ListArguments, ResizeArguments, ShowArguments,
+    StartArguments, StopArguments,
 };
 use crate::manual::{CompletionsArguments, ManualArguments};
 use crate::operation::OperationsArguments;
 use crate::port::PortArguments;
 use crate::setup::SetupArguments;
 use crate::snapshot::SnapshotArguments;
+use crate::volume::VolumeArguments;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,12 +81,18 @@ pub(crate) enum Command {
     /// Delete machines, with their disks.
     #[command(visible_alias = "rm")]
     Delete(DeleteArguments),
+    /// Give a machine another size.
+    Resize(ResizeArguments),
+    /// Make, attach, grow and delete volumes: disks that outlive machines.
+    Volume(VolumeArguments),
     /// Publish ports of machines on this host.
     Port(PortArguments),
     /// Take, move and restore snapshots.
     Snapshot(SnapshotArguments),
     /// Build, list and delete images.
     Image(ImageArguments),
+    /// Say what takes how much room on this host.
+    Storage,
     /// Prepare this host.
     Setup(SetupArguments),
     /// Say what this host lacks, and how to mend it.

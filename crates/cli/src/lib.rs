@@ -28,7 +28,9 @@ mod qemu;
 mod run;
 pub mod setup;
 mod snapshot;
+mod storage;
 mod tool;
+mod volume;
 
 pub use byte_size::{ByteSize, InvalidByteSize};
 

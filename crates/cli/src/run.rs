@@ -11,7 +11,9 @@ use contract::client::ClientError;
 use crate::arguments::{Arguments, Command};
 use crate::error::CliError;
 use crate::output::Output;
-use crate::{copy, doctor, exec, image, machine, manual, operation, port, setup, snapshot};
+use crate::{
+    copy, doctor, exec, image, machine, manual, operation, port, setup, snapshot, storage, volume,
+};
 
 /// The command failed.
 const FAILED: u8 = 1;
@@ -75,6 +77,13 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, CliError> {
             output.print(&machine::delete(&connection.client()?, &arguments).await?)?;
         }
         Command::Exec(arguments) => return exec::run(&connection.client()?, arguments).await,
+        Command::Resize(arguments) => {
+            output.print(&machine::resize(&connection.client()?, &arguments).await?)?;
+        }
+        Command::Volume(arguments) => {
+            volume::run(&connection.client()?, arguments, output).await?;
+        }
+        Command::Storage => output.print(&storage::report(&connection.client()?).await?)?,
         Command::Port(arguments) => {
             port::run(&connection.client()?, arguments, output).await?;
         }

@@ -166,6 +166,19 @@ impl VolumeId {
     pub fn user_of(machine: &MachineId, number: u32) -> Self {
         Self(format!("{machine}-user-{number}"))
     }
+
+    /// The number of a user volume that a restore made for this machine; `None` for any other volume.
+    #[must_use]
+    pub fn user_number(&self, machine: &MachineId) -> Option<u32> {
+        let number = self.0.strip_prefix(machine.as_str())?.strip_prefix("-user-")?;
+        number.parse().ok().filter(|number| Self::user_of(machine, *number) == *self)
+    }
+
+    /// The label of the file system on it: as much of the id as ext4 keeps, 16 characters.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.0.chars().take(16).collect()
+    }
 }
 
 impl From<&OperationId> for ExecSessionId {
@@ -255,6 +268,14 @@ mod tests {
         let machine: MachineId = "box".parse().unwrap();
         assert_eq!(VolumeId::system_of(&machine).as_str(), "box-system");
         assert_eq!(VolumeId::user_of(&machine, 1).as_str(), "box-user-1");
+        assert_eq!(VolumeId::user_of(&machine, 12).user_number(&machine), Some(12));
+        for other in ["box-user-01", "box-user-x", "box-system", "data", "box-1-user-1"] {
+            assert_eq!(other.parse::<VolumeId>().unwrap().user_number(&machine), None, "{other}");
+        }
+        assert_eq!(
+            "a-volume-with-a-long-id".parse::<VolumeId>().unwrap().label(),
+            "a-volume-with-a-"
+        );
     }
 
     #[test]

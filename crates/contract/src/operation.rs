@@ -38,6 +38,16 @@ pub enum OperationKind {
     RestoreSnapshot,
     /// Removes a snapshot.
     DeleteSnapshot,
+    /// Makes a volume.
+    CreateVolume,
+    /// Makes a volume larger.
+    GrowVolume,
+    /// Attaches a volume to a machine.
+    AttachVolume,
+    /// Takes a volume from its machine.
+    DetachVolume,
+    /// Removes a volume.
+    DeleteVolume,
     /// Publishes a port.
     CreatePublishedPort,
     /// Takes a published port back.
@@ -69,6 +79,11 @@ impl OperationKind {
             Self::UploadSnapshot => "upload_snapshot",
             Self::RestoreSnapshot => "restore_snapshot",
             Self::DeleteSnapshot => "delete_snapshot",
+            Self::CreateVolume => "create_volume",
+            Self::GrowVolume => "grow_volume",
+            Self::AttachVolume => "attach_volume",
+            Self::DetachVolume => "detach_volume",
+            Self::DeleteVolume => "delete_volume",
             Self::CreatePublishedPort => "create_published_port",
             Self::DeletePublishedPort => "delete_published_port",
             Self::CreateMount => "create_mount",

@@ -182,11 +182,13 @@ fn commands_and_volumes_are_as_the_contract_says() {
             id: "box-system".parse().unwrap(),
             kind: VolumeKind::System,
             attached_machine_id: Some("box".parse().unwrap()),
+            size_bytes: 1 << 30,
+            outlives_machine: false,
             created_at: "2026-11-24T23:17:00Z".parse().unwrap(),
         },
         &json!({
             "id": "box-system", "kind": "system", "attached_machine_id": "box",
-            "created_at": "2026-11-24T23:17:00Z",
+            "size_bytes": 1_073_741_824, "outlives_machine": false, "created_at": "2026-11-24T23:17:00Z",
         }),
     );
 }

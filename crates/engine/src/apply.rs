@@ -6,6 +6,7 @@ use contract::OperationId;
 use contract::machine::GuestProtocol;
 use tracing::warn;
 
+use crate::disk;
 use crate::host::Host;
 use crate::plan::Change;
 use crate::port::{CheckDepth, Fault, Launch, PartSink, PortError, Reach, UploadJob, UploadPart};
@@ -83,6 +84,20 @@ pub async fn apply(step: &Step, operation: &OperationId, host: &Host) -> Result<
             host.network.close_relay(*host_port).await.map(|()| none())
         }
         Step::ServeRelays { machine } => relay::serve_machine(host, machine).await.map(|()| none()),
+        Step::FormatDisk { to, size_bytes, label } => {
+            host.files.format_disk(to, *size_bytes, label).await.map(|()| none())
+        }
+        Step::GrowFile { path, size_bytes } => {
+            host.files.grow_file(path, *size_bytes).await.map(|()| none())
+        }
+        Step::ExtendDisk { launch, disk } => {
+            disk::extend(host, launch, *disk).await.map(|()| none())
+        }
+        Step::GrowGuest { launch, disk, deadline_ms } => {
+            let deadline = Duration::from_millis(*deadline_ms);
+            disk::grow_guest(host, launch, *disk, deadline).await.map(|()| none())
+        }
+        Step::RemoveFile { path } => host.files.remove_file(path).await.map(|()| none()),
         Step::RemoveTree { dir, scratch } => {
             host.files.remove_tree(dir, scratch).await.map(|()| none())
         }

@@ -100,6 +100,12 @@ pub mod machine_file {
     pub const SYSTEM_DISK: &str = "system.img";
 }
 
+/// Names inside the directory of a volume that outlives machines.
+pub mod volume_file {
+    /// The disk.
+    pub const DISK: &str = "disk.img";
+}
+
 /// Names inside a snapshot's directory, as contract.md fixes them.
 pub mod snapshot_file {
     /// Guest RAM.

@@ -16,6 +16,7 @@
 
 pub mod apply;
 pub mod claim;
+mod disk;
 pub mod host;
 pub mod layout;
 pub mod mounts;

@@ -7,8 +7,8 @@ use contract::{MachineId, MountId, PresignedUrl, Secret, Sha256Hex, SnapshotId};
 use serde::{Deserialize, Serialize};
 
 use crate::port::{
-    CheckDepth, CommandJob, DiskSource, DownloadTarget, Launch, LaunchSpec, Relay, SealRequest,
-    UploadJob,
+    CheckDepth, CommandJob, DiskSource, DownloadTarget, GrownDisk, Launch, LaunchSpec, Relay,
+    SealRequest, UploadJob,
 };
 use crate::record::Slot;
 
@@ -53,6 +53,16 @@ pub enum Step {
     CloseRelay { host_port: u16 },
     /// Opens whatever relays the records give a machine, if it runs.
     ServeRelays { machine: MachineId },
+    /// Makes an empty disk with an ext4 on it, in a directory of this operation.
+    FormatDisk { to: Utf8PathBuf, size_bytes: u64, label: String },
+    /// Makes the file of a disk as large as this, if it is smaller.
+    GrowFile { path: Utf8PathBuf, size_bytes: u64 },
+    /// Tells the VMM of a run how large one of its disks is by now.
+    ExtendDisk { launch: Launch, disk: GrownDisk },
+    /// Asks the guest of a run to grow its file systems to their disks.
+    GrowGuest { launch: Launch, disk: GrownDisk, deadline_ms: u64 },
+    /// Removes a file whose record is gone.
+    RemoveFile { path: Utf8PathBuf },
     /// Removes a tree whose record is gone.
     RemoveTree { dir: Utf8PathBuf, scratch: Utf8PathBuf },
     /// Writes back what is dirty before the pause.
@@ -111,6 +121,11 @@ impl Step {
             Self::OpenRelay { .. } => "open_relay",
             Self::CloseRelay { .. } => "close_relay",
             Self::ServeRelays { .. } => "serve_relays",
+            Self::FormatDisk { .. } => "format_disk",
+            Self::GrowFile { .. } => "grow_file",
+            Self::ExtendDisk { .. } => "extend_disk",
+            Self::GrowGuest { .. } => "grow_guest",
+            Self::RemoveFile { .. } => "remove_file",
             Self::RemoveTree { .. } => "remove_tree",
             Self::SyncDirty { .. } => "sync_dirty",
             Self::Freeze { .. } => "freeze",

@@ -31,6 +31,8 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
             unless_gone(host, launch, ended).await
         }
         Step::Publish { to, .. } => host.chunks.unpublish(to, operation).await,
+        // A guest may have seen its disk at that size: nothing shrinks.
+        Step::GrowFile { .. } => Ok(()),
         // Inside a directory or a run of this operation, or without a trace on the host.
         Step::PlaceArtifact { .. }
         | Step::CloneFile { .. }
@@ -45,6 +47,10 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
         | Step::DestroySlot { .. }
         | Step::CloseRelay { .. }
         | Step::ServeRelays { .. }
+        | Step::FormatDisk { .. }
+        | Step::ExtendDisk { .. }
+        | Step::GrowGuest { .. }
+        | Step::RemoveFile { .. }
         | Step::RemoveTree { .. }
         | Step::SyncDirty { .. }
         | Step::CollectMemory { .. }

@@ -185,3 +185,59 @@ fn promise_p4_a_command_with_a_key_leaves_no_process_behind_at_every_fault() {
 fn promise_p2_p4_a_create_that_is_announced_to_its_guest_is_all_or_nothing_at_every_fault() {
     sweep(&Case::new([], Intent::CreateMmds("box")).under_firecracker());
 }
+
+#[test]
+fn promise_p2_p4_a_volume_is_made_all_or_not_at_every_fault() {
+    sweep(&Case::new([], Intent::MakeVolume("data")));
+}
+
+#[test]
+fn promise_p9_deleting_a_volume_is_all_or_nothing_at_every_fault() {
+    sweep(&Case::new([Intent::MakeVolume("data")], Intent::DeleteVolume("data")));
+}
+
+fn with_data() -> [Intent; 3] {
+    [Intent::Create("box"), Intent::MakeVolume("data"), Intent::Attach("data", "box")]
+}
+
+#[test]
+fn promise_p2_p4_a_volume_grows_with_its_running_machine_at_every_fault() {
+    sweep(&Case::new(with_data(), Intent::GrowVolume("data")));
+}
+
+#[test]
+fn promise_p2_p4_attaching_with_a_restart_is_done_or_leaves_the_machine_as_it_was_or_stopped() {
+    let arranged = [Intent::Create("box"), Intent::MakeVolume("data")];
+    sweep(&Case::restarting(arranged, Intent::Attach("data", "box"), "box"));
+}
+
+#[test]
+fn promise_p2_p4_detaching_at_rest_is_all_or_nothing_at_every_fault() {
+    let arranged = with_data().into_iter().chain([Intent::Stop("box")]);
+    sweep(&Case::new(arranged.collect::<Vec<_>>(), Intent::Detach("data")));
+}
+
+#[test]
+fn promise_p9_a_volume_of_a_restore_that_is_detached_outlives_its_machine_at_every_fault() {
+    let arranged = with_data().into_iter().chain([
+        Intent::Snapshot("box", "saved"),
+        Intent::Restore("saved", "clone"),
+        Intent::Stop("clone"),
+    ]);
+    sweep(&Case::new(arranged.collect::<Vec<_>>(), Intent::Detach("clone-user-1")));
+}
+
+#[test]
+fn promise_p9_deleting_a_machine_leaves_the_volumes_that_outlive_it_at_every_fault() {
+    sweep(&Case::new(with_data(), Intent::Delete("box")));
+}
+
+#[test]
+fn promise_p2_p4_a_disk_grows_while_its_machine_runs_at_every_fault() {
+    sweep(&Case::new([Intent::Create("box")], Intent::Grow("box")));
+}
+
+#[test]
+fn promise_p2_p4_a_resize_with_a_restart_is_done_or_leaves_the_machine_as_it_was_or_stopped() {
+    sweep(&Case::restarting([Intent::Create("box")], Intent::Remember("box"), "box"));
+}

@@ -15,6 +15,7 @@ pub mod network;
 pub mod program;
 pub mod room;
 pub mod root;
+pub mod storage;
 pub mod store;
 pub mod vmms;
 pub mod wiring;

@@ -4,6 +4,7 @@ mod artifact;
 mod create;
 mod guest;
 mod lifecycle;
+mod resize;
 mod shown;
 
 pub(crate) use artifact::ArtifactArguments;
@@ -15,4 +16,5 @@ pub(crate) use lifecycle::{
 
 pub(crate) use create::create;
 pub(crate) use lifecycle::{delete, list, show, start, stop};
+pub(crate) use resize::{ResizeArguments, resize};
 pub(crate) use shown::{ShownMachine, running};

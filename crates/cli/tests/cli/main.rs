@@ -4,6 +4,7 @@
 
 mod copy;
 mod daemon;
+mod disks;
 mod exec;
 mod machines;
 mod object_store;

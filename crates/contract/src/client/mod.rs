@@ -22,6 +22,7 @@ mod error;
 mod exec;
 mod file;
 mod methods;
+mod storage;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -105,6 +105,8 @@ pub enum Tag {
     Guests,
     /// Snapshots.
     Snapshots,
+    /// Volumes.
+    Volumes,
     /// Published ports.
     PublishedPorts,
     /// Mounts.
@@ -122,6 +124,7 @@ impl Tag {
             Self::Machines => "machines",
             Self::Guests => "guests",
             Self::Snapshots => "snapshots",
+            Self::Volumes => "volumes",
             Self::PublishedPorts => "published ports",
             Self::Mounts => "mounts",
             Self::Operations => "operations",

@@ -5,7 +5,9 @@ use utoipa::PartialSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::artifact::ArtifactId;
-use crate::id::{ExecSessionId, MachineId, MountId, OperationId, PublishedPortId, SnapshotId};
+use crate::id::{
+    ExecSessionId, MachineId, MountId, OperationId, PublishedPortId, SnapshotId, VolumeId,
+};
 
 /// One identifier in a path, described.
 pub struct PathParameter {
@@ -67,6 +69,10 @@ impl InPath for SnapshotId {
     const NAME: &str = "snapshot_id";
 }
 
+impl InPath for VolumeId {
+    const NAME: &str = "volume_id";
+}
+
 impl InPath for ArtifactId {
     const NAME: &str = "artifact_id";
 }
@@ -101,7 +107,7 @@ macro_rules! single {
     )+};
 }
 
-single!(MachineId, SnapshotId, OperationId);
+single!(MachineId, SnapshotId, VolumeId, OperationId);
 
 impl<Outer, Inner> PathParameters for (Outer, Inner)
 where

@@ -10,7 +10,9 @@ use crate::exec_session::ExecSessionsAnswer;
 use crate::file::{FileOperationRequest, FileOperationResponse};
 use crate::file_stream::{FileChangeEvent, FileQuery, FileWrittenAnswer, WriteFileQuery};
 use crate::health::HealthAnswer;
-use crate::id::{ExecSessionId, MachineId, MountId, OperationId, PublishedPortId, SnapshotId};
+use crate::id::{
+    ExecSessionId, MachineId, MountId, OperationId, PublishedPortId, SnapshotId, VolumeId,
+};
 use crate::machine::{CreateMachineRequest, MachineAnswer, MachinesAnswer, ResizeMachineRequest};
 use crate::mount::{CreateMountRequest, MountAnswer, MountsAnswer};
 use crate::operation::{OperationAnswer, OperationsAnswer, OperationsQuery, WaitQuery};
@@ -21,6 +23,10 @@ use crate::restore::RestoreSnapshotRequest;
 use crate::snapshot::{CreateSnapshotRequest, SnapshotAnswer, SnapshotsAnswer};
 use crate::storage::StorageReportAnswer;
 use crate::upload::{UploadSnapshotRequest, UploadSnapshotResponse};
+use crate::volume::{
+    AttachVolumeRequest, CreateVolumeRequest, DetachVolumeRequest, GrowVolumeRequest, VolumeAnswer,
+    VolumesAnswer,
+};
 
 /// Each line: name, tag, method, path with the type of its identifiers, query, request, status and answer.
 macro_rules! endpoints {
@@ -141,6 +147,28 @@ endpoints! {
     /// Sends the bytes of one file of a snapshot, or a range of them.
     ReadArtifact [Snapshots] GET "/snapshots/{snapshot_id}/artifacts/{artifact_id}" ((SnapshotId, ArtifactId)) ? (NoQuery)
         (Nothing) => OK (Bytes);
+
+    /// Lists the volumes: the disks of machines, and those with a life of their own.
+    ListVolumes [Volumes] GET "/volumes" (()) ? (NoQuery)
+        (Nothing) => OK (Json<VolumesAnswer>);
+    /// Makes a volume that outlives machines.
+    CreateVolume [Volumes] POST "/volumes" (()) ? (NoQuery)
+        (Json<CreateVolumeRequest>) => CREATED (Json<VolumeAnswer>);
+    /// Shows a volume.
+    ShowVolume [Volumes] GET "/volumes/{volume_id}" (VolumeId) ? (NoQuery)
+        (Nothing) => OK (Json<VolumeAnswer>);
+    /// Removes a volume that no machine has; also when there is none.
+    DeleteVolume [Volumes] DELETE "/volumes/{volume_id}" (VolumeId) ? (NoQuery)
+        (Nothing) => NO_CONTENT (Nothing);
+    /// Makes a volume larger, also while its machine runs where the VMM can.
+    GrowVolume [Volumes] POST "/volumes/{volume_id}/grow" (VolumeId) ? (NoQuery)
+        (Json<GrowVolumeRequest>) => OK (Json<VolumeAnswer>);
+    /// Attaches a volume to a machine that is stopped or may be restarted.
+    AttachVolume [Volumes] POST "/volumes/{volume_id}/attach" (VolumeId) ? (NoQuery)
+        (Json<AttachVolumeRequest>) => OK (Json<VolumeAnswer>);
+    /// Takes a volume from a machine that is stopped or may be restarted; it outlives the machine from then on.
+    DetachVolume [Volumes] POST "/volumes/{volume_id}/detach" (VolumeId) ? (NoQuery)
+        (Json<DetachVolumeRequest>) => OK (Json<VolumeAnswer>);
 
     /// Lists the published ports of a machine.
     ListPublishedPorts [PublishedPorts] GET "/machines/{machine_id}/published-ports" (MachineId) ? (NoQuery)

@@ -2,7 +2,7 @@
 
 use contract::artifact::ArtifactId;
 use contract::machine::Identity;
-use contract::{MachineId, MountId, OperationId, PublishedPortId, SnapshotId};
+use contract::{MachineId, MountId, OperationId, PublishedPortId, SnapshotId, VolumeId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +76,18 @@ pub enum Change {
     SnapshotQuarantined { snapshot: SnapshotId, reason: String },
     /// A snapshot is gone from the records.
     SnapshotRemoved { snapshot: SnapshotId },
+    /// A machine has another size.
+    MachineResized { machine: MachineId, memory_mib: u64, storage_bytes: u64 },
+    /// A volume was made.
+    VolumeAdded { volume: Volume },
+    /// A volume is larger.
+    VolumeGrown { volume: VolumeId, size_bytes: u64 },
+    /// A machine at rest has one more disk.
+    VolumeAttached { volume: VolumeId, machine: MachineId },
+    /// A machine at rest has one disk less, which outlives it from now on.
+    VolumeDetached { volume: VolumeId, machine: MachineId },
+    /// A volume is gone from the records.
+    VolumeRemoved { volume: VolumeId },
     /// A machine has one more port of the host.
     RelayAdded { machine: MachineId, relay: RelayPort },
     /// A port was published.
@@ -173,6 +185,12 @@ impl Change {
             | Self::SnapshotSummed { .. }
             | Self::SnapshotQuarantined { .. }
             | Self::SnapshotRemoved { .. }
+            | Self::MachineResized { .. }
+            | Self::VolumeAdded { .. }
+            | Self::VolumeGrown { .. }
+            | Self::VolumeAttached { .. }
+            | Self::VolumeDetached { .. }
+            | Self::VolumeRemoved { .. }
             | Self::RelayAdded { .. }
             | Self::PublishedPortAdded { .. }
             | Self::PublishedPortRemoved { .. }

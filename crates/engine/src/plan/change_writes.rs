@@ -34,6 +34,8 @@ pub trait Lookup {
     fn machine(&self, id: &MachineId) -> Option<Machine>;
     /// The snapshot with this id.
     fn snapshot(&self, id: &SnapshotId) -> Option<Snapshot>;
+    /// The volume with this id.
+    fn volume(&self, id: &VolumeId) -> Option<Volume>;
     /// All volumes attached to or going with a machine.
     fn volumes_of(&self, id: &MachineId) -> Vec<Volume>;
     /// All published ports of a machine.
@@ -145,6 +147,35 @@ pub fn writes(change: &Change, records: &dyn Lookup) -> Result<Vec<Write>, Write
             Ok(vec![Write::Snapshot(Box::new(record))])
         }
         Change::SnapshotRemoved { snapshot } => Ok(vec![Write::RemoveSnapshot(snapshot.clone())]),
+        Change::MachineResized { machine, memory_mib, storage_bytes } => {
+            let mut record = known(records, machine)?;
+            record.shape.memory_mib = *memory_mib;
+            record.storage_bytes = *storage_bytes;
+            let system = records.volume(&record.system_volume_id());
+            let system = system.map(|volume| Volume { size_bytes: *storage_bytes, ..volume });
+            let machine = Write::Machine(Box::new(record));
+            Ok(system.map(Write::Volume).into_iter().chain([machine]).collect())
+        }
+        Change::VolumeAdded { volume } => Ok(vec![Write::Volume(volume.clone())]),
+        Change::VolumeGrown { volume, size_bytes } => {
+            let record = known_volume(records, volume)?;
+            Ok(vec![Write::Volume(Volume { size_bytes: *size_bytes, ..record })])
+        }
+        Change::VolumeAttached { volume, machine } => {
+            let attached = Some(machine.clone());
+            let mut record = known(records, machine)?;
+            record.user_volume_ids.push(volume.clone());
+            let volume = Volume { attached, ..known_volume(records, volume)? };
+            Ok(vec![Write::Machine(Box::new(record)), Write::Volume(volume)])
+        }
+        Change::VolumeDetached { volume, machine } => {
+            let mut record = known(records, machine)?;
+            record.user_volume_ids.retain(|other| other != volume);
+            let volume =
+                Volume { attached: None, goes_with: None, ..known_volume(records, volume)? };
+            Ok(vec![Write::Machine(Box::new(record)), Write::Volume(volume)])
+        }
+        Change::VolumeRemoved { volume } => Ok(vec![Write::RemoveVolume(volume.clone())]),
         Change::RelayAdded { machine, relay } => {
             let mut record = known(records, machine)?;
             record.relays.retain(|other| other.name != relay.name);
@@ -178,6 +209,10 @@ fn moved_ports(records: &dyn Lookup, machine: &MachineId, moved: &[MovedPort]) -
         Some(Write::PublishedPort(PublishedPort { host_port, ..port }))
     });
     published.chain([Write::Machine(Box::new(record))]).collect()
+}
+
+fn known_volume(records: &dyn Lookup, volume: &VolumeId) -> Result<Volume, WriteError> {
+    records.volume(volume).ok_or_else(|| WriteError::Gone(volume.to_string()))
 }
 
 fn known(records: &dyn Lookup, machine: &MachineId) -> Result<Machine, WriteError> {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
 use crate::record::{
-    AddressBlock, Machine, PortRange, PublishedPort, Slot, Snapshot, VmmKind, Volume,
+    AddressBlock, MAXIMUM_USER_DISKS, Machine, PortRange, PublishedPort, Slot, Snapshot, VmmKind,
+    Volume,
 };
 
 use super::{Change, Plan, Refusal};
@@ -251,8 +252,13 @@ impl Facts<'_> {
         let machines = self.machines.iter().map(Machine::disk_bytes);
         let is_new = |machine: &&Machine| !self.machines.iter().any(|other| other.id == machine.id);
         let planned = self.starting().filter(is_new).map(Machine::disk_bytes);
-        let own = |volume: &&Volume| volume.goes_with.is_none();
-        let volumes = self.volumes.iter().filter(own).map(|volume| volume.size_bytes);
+        // The system disk is counted with its machine.
+        let own = |volume: &&Volume| !volume.is_system();
+        let new = self.open.iter().filter_map(|plan| match &plan.commit {
+            Change::VolumeAdded { volume } => Some(volume),
+            _ => None,
+        });
+        let volumes = self.volumes.iter().chain(new).filter(own).map(|volume| volume.size_bytes);
         let snapshots = self.snapshots.iter().map(Snapshot::data_bytes);
         machines.chain(planned).chain(volumes).chain(snapshots).fold(0, u64::saturating_add)
     }
@@ -265,8 +271,15 @@ impl Facts<'_> {
         })
     }
 
-    /// The volumes with these ids, free to be attached.
+    /// The volumes with these ids, free to be attached to one machine.
     pub fn free_volumes(&self, ids: &[VolumeId]) -> Result<Vec<&Volume>, Refusal> {
+        if ids.len() > MAXIMUM_USER_DISKS {
+            let reason = format!("a machine has at most {MAXIMUM_USER_DISKS} user volumes");
+            return Err(Refusal::new(ErrorCode::Refused, reason));
+        }
+        if let Some((_, id)) = ids.iter().enumerate().find(|(at, id)| ids[..*at].contains(id)) {
+            return Err(Refusal::new(ErrorCode::Refused, format!("volume {id} is named twice")));
+        }
         let find = |id: &VolumeId| {
             let volume = self
                 .volumes

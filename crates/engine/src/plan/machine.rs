@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use crate::claim::Claim;
 use crate::layout::machine_file;
 use crate::phase::{Phase, Run};
-use crate::port::{Boot, Disk, DiskSource, GuestMemory, Launch, LaunchSpec};
+use crate::port::{Boot, DiskSource, GuestMemory, Launch, LaunchSpec};
 use crate::record::{Machine, Memory, Shape, Slot, VmmKind, Volume};
 use crate::step::Step;
 
@@ -33,6 +33,7 @@ pub fn create(request: &CreateMachineRequest, facts: &Facts<'_>) -> Result<Plan,
     };
     let storage_bytes = request.storage_bytes.unwrap_or(settings.defaults.storage_bytes);
     sizes_are_sane(shape, storage_bytes)?;
+    facts.own_volumes_are_new(id, &[])?;
     let volumes = facts.free_volumes(&request.user_volume_ids)?;
     facts.room_for(shape.memory_mib, storage_bytes)?;
 
@@ -71,6 +72,10 @@ pub fn create(request: &CreateMachineRequest, facts: &Facts<'_>) -> Result<Plan,
         size_bytes: Some(storage_bytes),
         owner: Some(slot.uid),
     });
+    if !volumes.is_empty() {
+        let paths = volumes.iter().map(|volume| facts.disk_path(&machine, &volume.id)).collect();
+        prepare.push(Step::GiveTo { paths, owner: slot.uid });
+    }
     prepare.extend(run(&machine, &launch, &slot, Boot::Cold, facts));
 
     let mut claims = vec![Claim::machine(id)];
@@ -331,7 +336,8 @@ fn protocol_is_spoken(protocol: GuestProtocol, vmm: VmmKind) -> Result<(), Refus
     }
 }
 
-fn sizes_are_sane(shape: Shape, storage_bytes: u64) -> Result<(), Refusal> {
+/// Refuses sizes that no guest under these VMMs can have.
+pub(super) fn sizes_are_sane(shape: Shape, storage_bytes: u64) -> Result<(), Refusal> {
     let refuse = |what: String| Err(Refusal::new(ErrorCode::Refused, what));
     if !MEMORY_MIB.contains(&shape.memory_mib) {
         return refuse(format!("memory_mib must be within {MEMORY_MIB:?}"));
@@ -343,26 +349,4 @@ fn sizes_are_sane(shape: Shape, storage_bytes: u64) -> Result<(), Refusal> {
         return refuse(format!("storage_bytes must be within {STORAGE_BYTES:?}"));
     }
     Ok(())
-}
-
-impl Facts<'_> {
-    /// The disks of a machine in device order.
-    pub(super) fn disks_of(&self, machine: &Machine) -> Vec<Disk> {
-        let layout = &self.settings.layout;
-        let dir = layout.machine(&machine.id);
-        let user = machine.user_volume_ids.iter().zip(1..).map(|(id, number)| {
-            let goes_with = self
-                .volumes
-                .iter()
-                .find(|volume| volume.id == *id)
-                .is_none_or(|volume| volume.goes_with.as_ref() == Some(&machine.id));
-            let path = if goes_with {
-                dir.join(format!("user-{number}.img"))
-            } else {
-                layout.volume(id).join("disk.img")
-            };
-            Disk { path }
-        });
-        std::iter::once(Disk { path: dir.join(machine_file::SYSTEM_DISK) }).chain(user).collect()
-    }
 }

@@ -7,6 +7,7 @@ mod change;
 mod change_writes;
 pub mod command;
 pub mod compatibility;
+mod disk;
 mod facts;
 pub mod files;
 pub mod machine;
@@ -14,14 +15,18 @@ pub mod mount;
 pub mod published_port;
 mod refusal;
 pub mod relay;
+pub mod resize;
+mod restart;
 pub mod restore;
 pub mod snapshot;
 pub mod upload;
+pub mod volume;
 
 pub use change::{Change, FinishedPart, IncompleteError, MovedPort};
 pub use change_writes::{Lookup, Write, WriteError, writes};
 pub use facts::{Capacity, Deadlines, Defaults, Facts, Overcommit, RelayRanges, Settings};
 pub use refusal::Refusal;
+pub use restart::Permission;
 
 use contract::OperationId;
 use contract::operation::OperationKind;

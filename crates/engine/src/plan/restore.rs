@@ -69,6 +69,9 @@ pub fn plan(
     let user_bytes = user_disks.iter().map(|(_, size)| size).sum::<u64>();
     facts.room_for(origin.host.shape.memory_mib, storage_bytes.saturating_add(user_bytes))?;
 
+    let user_volume_ids: Vec<VolumeId> =
+        (1..).take(user_disks.len()).map(|number| VolumeId::user_of(id, number)).collect();
+    facts.own_volumes_are_new(id, &user_volume_ids)?;
     let machine = Machine {
         id: id.clone(),
         artifact: request.artifact.clone(),
@@ -79,10 +82,7 @@ pub fn plan(
         ready_ports: origin.ready_ports.clone(),
         egress: origin.egress,
         guest_config: request.guest_config.clone().unwrap_or_default(),
-        user_volume_ids: (1..)
-            .take(user_disks.len())
-            .map(|number| VolumeId::user_of(id, number))
-            .collect(),
+        user_volume_ids,
         relays: facts.relays_for_start(&[])?,
         memory: memory(source, origin.host.vmm, &origin.snapshot),
         restored_from: Some(origin.snapshot.clone()),

@@ -62,6 +62,21 @@ pub trait Files: Send + Sync {
         owner: Option<u32>,
     ) -> Result<(), PortError>;
 
+    /// Makes a new sparse file of `size_bytes` with an empty ext4 of this label, whose root directory is uid 1000's; mode 0600.
+    /// Over one that was half made: made anew.
+    async fn format_disk(
+        &self,
+        to: &Utf8Path,
+        size_bytes: u64,
+        label: &str,
+    ) -> Result<(), PortError>;
+
+    /// Makes a file as large as `size_bytes`, with a hole; one that is larger stays as it is.
+    async fn grow_file(&self, path: &Utf8Path, size_bytes: u64) -> Result<(), PortError>;
+
+    /// Removes a file. Idempotent.
+    async fn remove_file(&self, path: &Utf8Path) -> Result<(), PortError>;
+
     /// Gives files to the uid and gid of a run.
     async fn give_to(&self, paths: &[Utf8PathBuf], owner: u32) -> Result<(), PortError>;
 

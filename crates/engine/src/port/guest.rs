@@ -58,6 +58,16 @@ pub struct Renewed {
     pub configured: Configured,
 }
 
+/// A disk of a running guest that has grown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrownDisk {
+    /// Which, counted from the root disk.
+    pub index: usize,
+    /// Its size by now.
+    pub size_bytes: u64,
+}
+
 /// What the agent confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Configured {
@@ -132,6 +142,15 @@ pub trait Guest: Send + Sync {
 
     /// Thaws. Idempotent.
     async fn thaw(&self, reach: &Reach, deadline: Duration) -> Result<(), PortError>;
+
+    /// Waits until the guest sees that a disk has grown, and grows every mounted file system to its disk. An agent that cannot
+    /// yet does it at its next start.
+    async fn grow_file_systems(
+        &self,
+        reach: &Reach,
+        disk: GrownDisk,
+        deadline: Duration,
+    ) -> Result<(), PortError>;
 
     /// Asks the guest to power itself off. The answer says only that it was asked.
     async fn shut_down(&self, reach: &Reach, deadline: Duration) -> Result<(), PortError>;

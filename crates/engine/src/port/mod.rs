@@ -22,8 +22,8 @@ pub use clock::Clock;
 pub use error::{Fault, PortError};
 pub use files::{DiskSource, Files};
 pub use guest::{
-    CommandJob, Configured, Guest, GuestIdentity, Login, MountOrder, MountReport, Reach, Renewal,
-    Renewed, SshHostKeys,
+    CommandJob, Configured, GrownDisk, Guest, GuestIdentity, Login, MountOrder, MountReport, Reach,
+    Renewal, Renewed, SshHostKeys,
 };
 pub use journal::{BeginError, Closing, Journal};
 pub use network::{Network, OpenRelay, Opened, Relay};

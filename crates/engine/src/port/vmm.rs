@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::{Origin, Shape, Slot, VmmKind};
 
-use super::PortError;
+use super::{GrownDisk, PortError};
 
 /// One run of a machine: from the launch by one operation to its end. The operation's id names the cgroup and
 /// everything else that the run makes, so that a run can be ended without knowing how far its launch came.
@@ -175,6 +175,9 @@ pub trait Vmm: Send + Sync {
 
     /// Gives up what a capture set aside, which nobody will collect. Idempotent, also for a run that is gone.
     async fn discard_capture(&self, launch: &Launch) -> Result<(), PortError>;
+
+    /// Tells a run that the file of a disk has grown. The guest sees it soon. Done before: fine.
+    async fn extend_disk(&self, launch: &Launch, disk: GrownDisk) -> Result<(), PortError>;
 
     /// Presses the power button (or SendCtrlAltDel).
     async fn press_power_button(&self, launch: &Launch) -> Result<(), PortError>;

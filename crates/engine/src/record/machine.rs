@@ -45,6 +45,9 @@ pub enum Memory {
     },
 }
 
+/// How many user volumes a machine has at most: as many places as there are for disks beside the root.
+pub const MAXIMUM_USER_DISKS: usize = 11;
+
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,7 +10,7 @@ mod snapshot;
 mod volume;
 
 pub use command::CommandOutcome;
-pub use machine::{Machine, Memory, Shape, VmmKind};
+pub use machine::{MAXIMUM_USER_DISKS, Machine, Memory, Shape, VmmKind};
 pub use mount::{Mount, MountState};
 pub use operation::{Finding, Moment, Operation, OperationError};
 pub use port::{PortRange, PublishedPort, RelayPort};

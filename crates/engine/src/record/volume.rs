@@ -19,3 +19,10 @@ pub struct Volume {
     /// When it was made.
     pub created_at: Timestamp,
 }
+
+impl Volume {
+    /// Whether it is the system disk of a machine.
+    pub fn is_system(&self) -> bool {
+        self.goes_with.as_ref().is_some_and(|machine| VolumeId::system_of(machine) == self.id)
+    }
+}

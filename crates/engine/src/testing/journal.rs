@@ -62,6 +62,8 @@ pub async fn conforms<J: Journal>(fresh: impl Fn() -> (J, std::sync::Arc<ManualC
     parts_are_remembered_until_the_snapshot_is_gone(&fresh().0).await;
     snapshots_are_summed_quarantined_and_removed(&fresh().0).await;
     ports_are_published_moved_and_go_with_their_machine(&fresh().0).await;
+    volumes_come_grow_are_attached_and_outlive_their_machine(&fresh().0).await;
+    a_machine_that_is_resized_takes_its_system_volume_along(&fresh().0).await;
 }
 
 async fn what_was_begun_is_open_and_reads_back_whole(journal: &impl Journal) {
@@ -292,6 +294,52 @@ async fn ports_are_published_moved_and_go_with_their_machine(journal: &impl Jour
     committed(journal, 2, removed("box")).await;
     assert_eq!(journal.published_ports().await.expect("lists"), []);
     journal.apply(&moves).await.expect("comes too late");
+}
+
+async fn volumes_come_grow_are_attached_and_outlive_their_machine(journal: &impl Journal) {
+    let machine: contract::MachineId = "box".parse().expect("a machine id");
+    committed(journal, 1, start("box", 1)).await;
+    journal.apply(&stopped("box")).await.expect("applies");
+    let loose = Volume { attached: None, ..volume("data", false) };
+    let id = loose.id.clone();
+    journal.apply(&Change::VolumeAdded { volume: loose.clone() }).await.expect("applies");
+    let grown = Change::VolumeGrown { volume: id.clone(), size_bytes: 2 << 20 };
+    journal.apply(&grown).await.expect("applies");
+    let (attached, detached) = (
+        Change::VolumeAttached { volume: id.clone(), machine: machine.clone() },
+        Change::VolumeDetached { volume: id.clone(), machine: machine.clone() },
+    );
+    let found = async || {
+        let volumes = journal.volumes().await.expect("lists");
+        let volume = volumes.into_iter().find(|volume| volume.id == id);
+        let disks = journal.machine(&machine).await.expect("reads").map(|it| it.user_volume_ids);
+        (volume, disks.unwrap_or_default())
+    };
+    let large = Volume { size_bytes: 2 << 20, ..loose };
+    let here = Volume { attached: Some(machine.clone()), ..large.clone() };
+    for _ in 0..2 {
+        journal.apply(&attached).await.expect("applies");
+        assert_eq!(found().await, (Some(here.clone()), vec![id.clone()]));
+        journal.apply(&detached).await.expect("applies");
+        assert_eq!(found().await, (Some(large.clone()), vec![]));
+    }
+    journal.apply(&attached).await.expect("applies");
+    committed(journal, 2, removed("box")).await;
+    assert_eq!(found().await, (Some(large), vec![]), "promise P9");
+    let gone = Change::VolumeRemoved { volume: id.clone() };
+    journal.apply(&gone).await.expect("applies");
+    assert_eq!(found().await, (None, vec![]));
+    journal.apply(&grown).await.expect_err("there is no such volume");
+}
+
+async fn a_machine_that_is_resized_takes_its_system_volume_along(journal: &impl Journal) {
+    committed(journal, 1, start("box", 1)).await;
+    let machine = "box".parse().expect("a machine id");
+    let resized = Change::MachineResized { machine, memory_mib: 1024, storage_bytes: 8 << 30 };
+    journal.apply(&resized).await.expect("applies");
+    let machines = journal.machines().await.expect("lists");
+    assert_eq!((machines[0].shape.memory_mib, machines[0].storage_bytes), (1024, 8 << 30));
+    assert_eq!(journal.volumes().await.expect("lists")[0].size_bytes, 8 << 30);
 }
 
 async fn begun(journal: &impl Journal, number: u8, change: Change) -> Operation {

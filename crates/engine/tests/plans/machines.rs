@@ -113,6 +113,8 @@ fn create_attaches_volumes_that_outlive_the_machine_and_claims_them() {
     assert_eq!(plan.claims, [Claim::machine(&id), Claim::volume(&"data".parse().unwrap())]);
     let disks = ["/root/machines/new/system.img", "/root/volumes/data/disk.img"];
     assert_eq!(plan.prepare.last(), Some(&Step::Launch { spec: Box::new(spec("new", 0, &disks)) }));
+    let given = Step::GiveTo { paths: vec![disks[1].into()], owner: 200_000 };
+    assert!(plan.prepare.contains(&given), "the VMM may open it");
     let attached = Volume { attached: Some(id), ..data_volume("data") };
     let machine = Machine { user_volume_ids: wanted.user_volume_ids, ..record("new") };
     assert_eq!(plan.commit, started(machine, vec![system_volume("new"), attached], 0));

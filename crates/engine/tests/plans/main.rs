@@ -8,6 +8,8 @@ mod machines;
 mod mounts;
 mod ports;
 mod refusals;
+mod resizes;
 mod restores;
 mod snapshots;
 mod uploads;
+mod volumes;

@@ -16,6 +16,7 @@ mod cgroup;
 mod clock;
 mod connect;
 mod exec;
+mod file_systems;
 mod files;
 mod freezer;
 mod helper;

@@ -157,7 +157,7 @@ fn cgroups(role: Role) -> Option<Cgroups> {
 /// What a guest has beside its agent.
 async fn start_guest(machine: Arc<Machine>, guest: Option<Cgroup>) {
     init::bring_up_network().await;
-    init::grow_root().await;
+    init::ready_disks().await;
     let cgroup = guest.map(|guest| guest.child("sshd")).transpose();
     let cgroup = cgroup.unwrap_or_else(|error| {
         tracing::warn!(%error, "the SSH server runs in the agent's own cgroup");

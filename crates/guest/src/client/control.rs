@@ -8,9 +8,9 @@ use bytes::Bytes;
 use super::core::{Call, Client, known_version};
 use super::error::ClientError;
 use crate::proto::{
-    ConfigureRequest, FreezeRequest, FreezeResponse, HandshakeResponse, Identity, IdentityReport,
-    InfoRequest, InfoResponse, RenewRequest, RenewResponse, ReseedRequest, SetClockRequest,
-    ShutdownMode, ShutdownRequest, ThawRequest, ThawResponse,
+    ConfigureRequest, FreezeRequest, FreezeResponse, GrowFileSystemsRequest, HandshakeResponse,
+    Identity, IdentityReport, InfoRequest, InfoResponse, RenewRequest, RenewResponse,
+    ReseedRequest, SetClockRequest, ShutdownMode, ShutdownRequest, ThawRequest, ThawResponse,
 };
 
 /// What a clone gets before it runs.
@@ -136,6 +136,25 @@ impl Client {
             .take()
             .ok_or(ClientError::Answer { operation: call.operation, reason: "no handshake" })?;
         Ok((known_version(who)?, answer))
+    }
+
+    /// Waits until the guest sees its `disk`th disk, from 0, as large as this, then grows every mounted file system to its disk;
+    /// answers how many there are.
+    ///
+    /// # Errors
+    /// As for every call; `Unimplemented` from an agent that is too old. Repeatable.
+    pub async fn grow_file_systems(
+        &self,
+        disk: u32,
+        size_bytes: u64,
+        deadline: Duration,
+    ) -> Result<u32, ClientError> {
+        let call = Call::new("grow file systems", deadline);
+        let mut control = self.control(&call).await?;
+        // Its answer, or that it gave up, comes within the deadline.
+        let deadline_ms = milliseconds(deadline - deadline / 5);
+        let request = GrowFileSystemsRequest { disk, size_bytes, deadline_ms };
+        Ok(call.answer(control.grow_file_systems(request)).await?.into_inner().file_systems)
     }
 
     /// Asks the guest to end; its processes get SIGTERM and, after `grace`, SIGKILL. The answer comes before the end.

@@ -65,3 +65,4 @@ pub use self::input::{SessionControl, SessionInput, Stdin};
 pub use self::run::Output;
 pub use self::session::{Event, Session};
 pub use self::target::Target;
+pub use tonic::Code;

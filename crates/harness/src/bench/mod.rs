@@ -4,6 +4,7 @@
 //! both. `docs/benchmarks.md` says how each is measured.
 
 mod bare;
+mod busy;
 mod daemon;
 mod exec;
 mod figure;
@@ -37,6 +38,7 @@ enum Benchmark {
     DaemonPerMachine,
     DaemonIdleCpu,
     GetP99,
+    BusyGetP99,
     UploadRatio,
     DownloadRatio,
     FileIn,
@@ -54,7 +56,7 @@ enum Benchmark {
 }
 
 impl Benchmark {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::CreateReady,
         Self::RestoreReady,
         Self::Pause256,
@@ -64,6 +66,7 @@ impl Benchmark {
         Self::DaemonPerMachine,
         Self::DaemonIdleCpu,
         Self::GetP99,
+        Self::BusyGetP99,
         Self::UploadRatio,
         Self::DownloadRatio,
         Self::FileIn,
@@ -91,6 +94,7 @@ impl Benchmark {
             Self::DaemonPerMachine => "daemon_per_machine_kib",
             Self::DaemonIdleCpu => "daemon_idle_cpu_percent",
             Self::GetP99 => "get_p99_ms",
+            Self::BusyGetP99 => "busy_get_p99_ms",
             Self::UploadRatio => "upload_ratio",
             Self::DownloadRatio => "download_ratio",
             Self::FileIn => "file_in",
@@ -126,6 +130,7 @@ impl Benchmark {
             Self::DaemonPerMachine => daemon::per_machine(name, scene).await,
             Self::DaemonIdleCpu => daemon::idle_cpu(name, scene).await,
             Self::GetP99 => records::get_p99(name, scene).await,
+            Self::BusyGetP99 => busy::get_p99(name, scene).await,
             Self::UploadRatio => transfer::upload(name, scene).await,
             Self::DownloadRatio => transfer::download(name, scene).await,
             Self::FileIn => files::copy(name, scene, Direction::In).await,

@@ -29,7 +29,7 @@ pub(super) async fn get_p99(name: &'static str, scene: &Scene) -> Result<Figure,
     daemon.client().stop_machine(&pattern.id).await?;
     daemon.quiet().await?;
     daemon.stop().await?;
-    fill(&daemon).await?;
+    fill(&daemon, RECORDS).await?;
     daemon.restart().await?;
 
     let client = daemon.client();
@@ -45,21 +45,21 @@ pub(super) async fn get_p99(name: &'static str, scene: &Scene) -> Result<Figure,
     Ok(Figure { name, value: sample.percentile(99), unit: "ms", bare: None })
 }
 
-fn record_name(index: u32) -> String {
+pub(super) fn record_name(index: u32) -> String {
     format!("record-{index}")
 }
 
-/// Writes records of stopped machines, like the one that is there.
-async fn fill(daemon: &Daemon) -> Result<(), HarnessError> {
+/// Writes records of stopped machines, like the one that is called `pattern`.
+pub(super) async fn fill(daemon: &Daemon, records: u32) -> Result<(), HarnessError> {
     let layout = Layout::new(daemon.root());
     let path = layout.state().join("computerd.db");
     let store = SqliteStore::open(&path, Arc::new(SystemClock::default()))
         .map_err(|error| HarnessError::value("the store", error))?;
     let pattern = store.machine(&machine_id("pattern")?).await.map_err(failed)?;
     let pattern = pattern.ok_or_else(|| HarnessError::value("the store", "it has no machine"))?;
-    for index in 0..RECORDS {
+    for index in 0..records {
         let id = machine_id(&record_name(index))?;
-        let machine = Machine { id: id.clone(), ..pattern.clone() };
+        let machine = Machine { id: id.clone(), relays: vec![], ..pattern.clone() };
         store.apply(&started(machine, index, &layout)).await.map_err(failed)?;
         let stopped = Change::MachineStopped { machine: id, reason: None };
         store.apply(&stopped).await.map_err(failed)?;

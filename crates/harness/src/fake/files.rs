@@ -140,6 +140,50 @@ impl Files for FakeFiles {
             .await
     }
 
+    async fn format_disk(
+        &self,
+        to: &Utf8Path,
+        size_bytes: u64,
+        label: &str,
+    ) -> Result<(), PortError> {
+        let inode = |text: String| Inode {
+            content: Content::Text(text),
+            size_bytes,
+            owner: 0,
+            is_read_only: false,
+            was_held_by_vmm: false,
+        };
+        self.life
+            .effect("files.format_disk: make", |state| {
+                state.disk.write(to, inode("nothing yet".into())).map(drop)
+            })
+            .await?;
+        self.life
+            .effect("files.format_disk: format", |state| {
+                state.disk.write(to, inode(format!("an empty file system {label}"))).map(drop)
+            })
+            .await
+    }
+
+    async fn grow_file(&self, path: &Utf8Path, size_bytes: u64) -> Result<(), PortError> {
+        self.life
+            .effect("files.grow_file", |state| {
+                let inode = state.disk.file_mut(path)?;
+                inode.size_bytes = inode.size_bytes.max(size_bytes);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn remove_file(&self, path: &Utf8Path) -> Result<(), PortError> {
+        self.life
+            .effect("files.remove_file", |state| {
+                state.disk.remove_tree(path);
+                Ok(())
+            })
+            .await
+    }
+
     async fn give_to(&self, paths: &[Utf8PathBuf], owner: u32) -> Result<(), PortError> {
         self.life
             .effect("files.give_to", |state| {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use contract::{MountId, OperationId};
 use engine::port::{
-    CommandJob, Configured, Fault, Guest, GuestIdentity, Launch, Login, MountOrder, MountReport,
-    PortError, Reach, Renewal, Renewed,
+    CommandJob, Configured, Fault, GrownDisk, Guest, GuestIdentity, Launch, Login, MountOrder,
+    MountReport, PortError, Reach, Renewal, Renewed,
 };
 use engine::record::{CommandOutcome, MountState};
 
@@ -125,6 +125,15 @@ impl Guest for FakeGuest {
             guest.thaws_at = None;
         })
         .await
+    }
+
+    async fn grow_file_systems(
+        &self,
+        reach: &Reach,
+        _disk: GrownDisk,
+        deadline: Duration,
+    ) -> Result<(), PortError> {
+        self.ask("guest.grow_file_systems", reach, deadline, |_, _| ()).await
     }
 
     async fn shut_down(&self, reach: &Reach, deadline: Duration) -> Result<(), PortError> {

@@ -33,6 +33,10 @@ impl Lookup for Rows {
         self.snapshots.get(id).cloned()
     }
 
+    fn volume(&self, id: &VolumeId) -> Option<Volume> {
+        self.volumes.get(id).cloned()
+    }
+
     fn volumes_of(&self, id: &MachineId) -> Vec<Volume> {
         let is_of = |volume: &&Volume| {
             volume.attached.as_ref() == Some(id) || volume.goes_with.as_ref() == Some(id)

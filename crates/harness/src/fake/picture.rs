@@ -97,6 +97,11 @@ fn file(state: &State, layout: &Layout, path: &Utf8Path, entry: &Entry) -> Strin
         }
         // What a guest had done when something went wrong is its own affair.
         Entry::File(_) if path.starts_with(layout.machines()) => format!("file {path}"),
+        // What a guest wrote to a volume is its affair too.
+        Entry::File(_) if path.starts_with(layout.volumes()) => {
+            let size = state.disk.file(path).map(|(_, inode)| inode.size_bytes);
+            format!("file {path} of {:?} bytes", size.ok())
+        }
         Entry::File(_) => {
             let content = state.disk.file(path).map(|(_, inode)| {
                 format!("{} bytes of {}", inode.size_bytes, inode.content.describe())
@@ -122,9 +127,11 @@ fn process(process: &Process) -> String {
 
 fn machine(machine: &Machine) -> String {
     format!(
-        "machine {} {} identity {:?} volumes {:?} relays {:?} mounts {:?}",
+        "machine {} {} of {:?} and {} bytes identity {:?} volumes {:?} relays {:?} mounts {:?}",
         machine.id,
         machine.phase.public().as_str(),
+        machine.shape,
+        machine.storage_bytes,
         machine.identity,
         machine.user_volume_ids,
         machine.relays,

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use camino::Utf8Path;
 use contract::OperationId;
 use engine::port::{
-    Fault, Launch, LaunchSpec, Observation, OriginOf, PortError, RunState, Vmm, VmmHandle,
+    Fault, GrownDisk, Launch, LaunchSpec, Observation, OriginOf, PortError, RunState, Vmm,
+    VmmHandle,
 };
 use engine::record::{CpuIdentity, Origin, Shape, VmmKind};
 
@@ -145,6 +146,21 @@ impl Vmm for FakeVmm {
             .effect("vmm.discard_capture", |state| {
                 if let Some(process) = state.process(&launch.operation) {
                     process.memory_aside = None;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn extend_disk(&self, launch: &Launch, disk: GrownDisk) -> Result<(), PortError> {
+        let GrownDisk { index, size_bytes } = disk;
+        self.life
+            .effect("vmm.extend_disk", |state| {
+                let process = state.process(&launch.operation).ok_or_else(|| gone(launch))?;
+                let path = process.spec.disks.get(index).ok_or_else(|| gone(launch))?.path.clone();
+                let file = state.disk.file(&path)?.1.size_bytes;
+                if file < size_bytes {
+                    state.defects.insert(format!("{path} is told to be larger than its file"));
                 }
                 Ok(())
             })

@@ -21,6 +21,8 @@ pub struct Case {
     pub act: Intent,
     /// Under which VMM.
     pub vmm: VmmKind,
+    /// The machine that the act restarts. A restart that is cut leaves it stopped: neither as before nor as after.
+    pub restarts: Option<&'static str>,
 }
 
 /// What goes wrong, life after life. The last life meets no fault.
@@ -37,6 +39,8 @@ pub struct Pictures {
     pub before: Picture,
     /// After it, when nothing went wrong.
     pub after: Picture,
+    /// With the machine that it restarts stopped instead.
+    pub cut: Option<Picture>,
 }
 
 /// How a trial went.
@@ -51,12 +55,17 @@ pub struct Report {
 impl Case {
     /// A case under QEMU.
     pub fn new(arrange: impl Into<Vec<Intent>>, act: Intent) -> Self {
-        Self { arrange: arrange.into(), act, vmm: VmmKind::Qemu }
+        Self { arrange: arrange.into(), act, vmm: VmmKind::Qemu, restarts: None }
     }
 
     /// The same case under Firecracker.
     pub fn under_firecracker(self) -> Self {
         Self { vmm: VmmKind::Firecracker, ..self }
+    }
+
+    /// A case in which the act restarts a machine.
+    pub fn restarting(arrange: impl Into<Vec<Intent>>, act: Intent, machine: &'static str) -> Self {
+        Self { restarts: Some(machine), ..Self::new(arrange, act) }
     }
 
     /// The worlds before and after a run in peace, and the names of its effects.
@@ -69,7 +78,17 @@ impl Case {
             self.act_once(&daemon).await.unwrap_or_else(|error| panic!("in peace: {error:?}"));
             let effects = daemon.faults().passed();
             assert!(daemon.reconcile().await);
-            (Pictures { before, after: picture(&daemon) }, effects)
+            let after = picture(&daemon);
+            let cut = match self.restarts {
+                Some(machine) => {
+                    let daemon = self.arranged().await;
+                    let stopped = run(&daemon, &Intent::Stop(machine)).await;
+                    stopped.unwrap_or_else(|error| panic!("in peace: {error:?}"));
+                    Some(picture(&daemon))
+                }
+                None => None,
+            };
+            (Pictures { before, after, cut }, effects)
         })
     }
 

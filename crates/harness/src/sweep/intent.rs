@@ -2,7 +2,7 @@
 
 use contract::artifact::{ArtifactId, SnapshotArtifact};
 use contract::exec::ExecRequest;
-use contract::machine::{ArtifactRef, CreateMachineRequest, GuestProtocol};
+use contract::machine::{ArtifactRef, CreateMachineRequest, GuestProtocol, ResizeMachineRequest};
 use contract::machine::{PortName, PortProtocol};
 use contract::mount::{CreateMountRequest, MountConfig, MountKind};
 use contract::published_port::CreatePublishedPortRequest;
@@ -11,14 +11,15 @@ use contract::restore::{
 };
 use contract::snapshot::CreateSnapshotRequest;
 use contract::upload::{ArtifactUpload, UploadPart, UploadSnapshotRequest};
-use contract::{ErrorCode, MachineId, Secret, SnapshotId};
+use contract::volume::{AttachVolumeRequest, CreateVolumeRequest};
+use contract::{ErrorCode, MachineId, Secret, SnapshotId, VolumeId};
 use engine::layout::Layout;
 use engine::plan::{
-    Facts, FinishedPart, Plan, Refusal, command, files, machine, mount, published_port, relay,
-    restore, snapshot, upload,
+    Facts, FinishedPart, Permission, Plan, Refusal, command, files, machine, mount, published_port,
+    relay, resize, restore, snapshot, upload, volume,
 };
 use engine::port::CommandJob;
-use engine::record::{Finding, Manifest, Snapshot};
+use engine::record::{Finding, Machine, Manifest, Snapshot};
 
 use crate::fake::content::Content;
 use crate::fake::daemon::ROOT;
@@ -64,6 +65,20 @@ pub enum Intent {
     OpenFiles(&'static str),
     /// Run a command in a machine, for an idempotency key.
     Command(&'static str),
+    /// Make a volume.
+    MakeVolume(&'static str),
+    /// Delete it.
+    DeleteVolume(&'static str),
+    /// Make it larger.
+    GrowVolume(&'static str),
+    /// Attach a volume to a machine, which may be restarted for it.
+    Attach(&'static str, &'static str),
+    /// Take it from its machine, which may be restarted for it.
+    Detach(&'static str),
+    /// Give a machine a larger disk.
+    Grow(&'static str),
+    /// Give a machine more memory, with a restart.
+    Remember(&'static str),
     /// Reconcile after the VMM of a machine ended by itself.
     Retire(&'static str),
 }
@@ -151,6 +166,39 @@ impl Intent {
                 Ok(mount::delete(machine, mount::find(machine, &id).ok_or_else(missing)?, facts))
             }
             Self::OpenFiles(name) => files::open(facts.machine(&machine_id(name))?, facts),
+            Self::MakeVolume(name) => volume::create(
+                &CreateVolumeRequest { volume_id: volume_id(name), size_bytes: 1 << 30 },
+                facts,
+            ),
+            Self::DeleteVolume(name) => volume::delete(facts.volume(&volume_id(name))?, facts),
+            Self::GrowVolume(name) => {
+                let volume = facts.volume(&volume_id(name))?;
+                volume::grow(volume, volume.size_bytes + (1 << 30), facts)
+            }
+            Self::Attach(name, to) => {
+                let request = AttachVolumeRequest { machine_id: machine_id(to), restart: true };
+                volume::attach(facts.volume(&volume_id(name))?, &request, facts)
+            }
+            Self::Detach(name) => {
+                volume::detach(facts.volume(&volume_id(name))?, Permission::Restart, facts)
+            }
+            Self::Grow(name) => {
+                let machine = facts.machine(&machine_id(name))?;
+                let storage_bytes = Some(machine.storage_bytes + (1 << 30));
+                resized(
+                    machine,
+                    ResizeMachineRequest { storage_bytes, ..Default::default() },
+                    facts,
+                )
+            }
+            Self::Remember(name) => {
+                let request = ResizeMachineRequest {
+                    memory_mib: Some(512),
+                    storage_bytes: None,
+                    restart: true,
+                };
+                resized(facts.machine(&machine_id(name))?, request, facts)
+            }
             Self::Retire(name) => {
                 Err(Refusal::new(ErrorCode::WrongState, format!("{name} is retired by reconcile")))
             }
@@ -172,12 +220,19 @@ impl Intent {
             Self::Delete(name) => Some(Self::Create(name)),
             Self::Publish(of, name) => Some(Self::Unpublish(of, name)),
             Self::Unpublish(of, name) => Some(Self::Publish(of, name)),
+            Self::MakeVolume(name) => Some(Self::DeleteVolume(name)),
+            Self::DeleteVolume(name) => Some(Self::MakeVolume(name)),
+            Self::Attach(name, _) => Some(Self::Detach(name)),
             Self::DeleteSnapshot(_)
             | Self::Upload(_)
             | Self::Command(_)
             | Self::Retire(_)
             | Self::AddRelay(_)
-            | Self::OpenFiles(_) => None,
+            | Self::OpenFiles(_)
+            | Self::GrowVolume(_)
+            | Self::Detach(_)
+            | Self::Grow(_)
+            | Self::Remember(_) => None,
         }
     }
 }
@@ -214,6 +269,19 @@ fn create_request(name: &str) -> CreateMachineRequest {
         ready_ports: vec![],
         egress: contract::machine::Egress::Open,
     }
+}
+
+fn resized(
+    machine: &Machine,
+    request: ResizeMachineRequest,
+    facts: &Facts<'_>,
+) -> Result<Plan, Refusal> {
+    let has_it = || Refusal::new(ErrorCode::WrongState, format!("{} has that size", machine.id));
+    resize::plan(machine, &request, facts)?.ok_or_else(has_it)
+}
+
+fn volume_id(name: &str) -> VolumeId {
+    name.parse().expect("a volume id of a test")
 }
 
 fn publish_request(name: &str) -> CreatePublishedPortRequest {

@@ -11,6 +11,13 @@ pub async fn judge(case: &Case, daemon: &FakeDaemon, pictures: &Pictures) -> Res
     nobody_waits(daemon)?;
     no_defects(daemon)?;
     let now = picture(daemon);
+    if pictures.cut.as_ref() == Some(&now)
+        && let Some(machine) = case.restarts
+    {
+        let started = run(daemon, &Intent::Start(machine)).await;
+        started.map_err(|error| format!("P2: a restart that was cut starts no more: {error:?}"))?;
+        return again(case, daemon, pictures, false).await;
+    }
     let is_done = now == pictures.after;
     if !is_done && now != pictures.before {
         let mut words = String::from("P2: neither all nor none.");

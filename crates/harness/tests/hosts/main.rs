@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test does")]
 
 mod deaths;
+mod disks;
 mod exec;
 mod files;
 mod hostile;
 mod life;
 mod login;
 mod mounts;
+mod ports;
 mod sessions;
 mod snapshots;
 mod support;

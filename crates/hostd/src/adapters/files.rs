@@ -14,6 +14,7 @@ use engine::record::ArtifactSum;
 
 use super::artifacts::ArtifactCache;
 use super::blocking;
+use super::new_disk;
 use super::owned_dir::{
     OwnedDirs, make_private_dir, operation_of, remove_tree_if_there, rename_new,
 };
@@ -112,6 +113,31 @@ impl Files for HostFiles {
                 .map_err(|error| clone_error(&from, &to, error))?;
             grow(&to, size_bytes)?;
             owner.map_or(Ok(()), |owner| give(&to, owner))
+        })
+        .await
+    }
+
+    async fn format_disk(
+        &self,
+        to: &Utf8Path,
+        size_bytes: u64,
+        label: &str,
+    ) -> Result<(), PortError> {
+        new_disk::format(to, size_bytes, label).await
+    }
+
+    async fn grow_file(&self, path: &Utf8Path, size_bytes: u64) -> Result<(), PortError> {
+        let path = path.to_owned();
+        blocking("grow a disk", move || grow(&path, Some(size_bytes))).await
+    }
+
+    async fn remove_file(&self, path: &Utf8Path) -> Result<(), PortError> {
+        let path = path.to_owned();
+        blocking("remove a file", move || match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(PortError::io(format!("remove {path}"), error))
+            }
+            _ => Ok(()),
         })
         .await
     }

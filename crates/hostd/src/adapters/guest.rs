@@ -9,8 +9,8 @@ use bytes::Bytes;
 use camino::Utf8Path;
 use contract::{MountId, OperationId};
 use engine::port::{
-    CommandJob, Configured, Fault, Guest, GuestIdentity, Launch, Login, MountOrder, MountReport,
-    PortError, Reach, Renewal, Renewed, SshHostKeys,
+    CommandJob, Configured, Fault, GrownDisk, Guest, GuestIdentity, Launch, Login, MountOrder,
+    MountReport, PortError, Reach, Renewal, Renewed, SshHostKeys,
 };
 use engine::record::{CommandOutcome, VmmKind};
 use guest::client::{Client, ClientError, Output, Target};
@@ -166,6 +166,23 @@ impl Guest for HostGuest {
 
     async fn thaw(&self, reach: &Reach, deadline: Duration) -> Result<(), PortError> {
         self.of(&reach.launch).thaw(deadline).await.map(drop).map_err(failed("thaw", reach))
+    }
+
+    async fn grow_file_systems(
+        &self,
+        reach: &Reach,
+        disk: GrownDisk,
+        deadline: Duration,
+    ) -> Result<(), PortError> {
+        let index = u32::try_from(disk.index).unwrap_or(u32::MAX);
+        let client = self.of(&reach.launch);
+        match client.grow_file_systems(index, disk.size_bytes, deadline).await {
+            Err(ClientError::Refused { code: guest::client::Code::Unimplemented, .. }) => {
+                tracing::info!(machine = %reach.launch.machine, "its agent is older than online growth");
+                Ok(())
+            }
+            grown => grown.map(drop).map_err(failed("grow file systems in", reach)),
+        }
     }
 
     async fn shut_down(&self, reach: &Reach, deadline: Duration) -> Result<(), PortError> {

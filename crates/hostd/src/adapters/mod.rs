@@ -7,6 +7,7 @@ mod exec_token;
 mod files;
 mod guest;
 mod mounts;
+mod new_disk;
 mod owned_dir;
 mod seal_record;
 mod secrets;

@@ -15,6 +15,7 @@ use super::files::Turns;
 use super::moment::Room;
 use crate::config::Limits;
 use crate::file_uses::FileUses;
+use crate::storage::Meter;
 
 /// The engine and the few things beside it. Cheap to clone.
 #[derive(Clone)]
@@ -33,6 +34,7 @@ pub struct Api {
     pub limits: Limits,
     /// Told when a mount was recorded.
     pub mounted: Arc<Notify>,
+    pub(super) meter: Arc<Meter>,
     pub(super) execs: Arc<Semaphore>,
     pub(super) file_turns: Turns,
 }
@@ -56,6 +58,7 @@ impl Api {
             file_uses,
             limits,
             mounted: Arc::default(),
+            meter: Arc::default(),
             execs,
             file_turns: Turns::default(),
         }

@@ -85,6 +85,8 @@ impl<T: DeserializeOwned> FromRequest<Api> for Sent<T> {
         let (parts, body) = request.into_parts();
         let bytes = read(body, api.limits.request_bytes).await?;
         let origin = Origin::of(&parts.method, &parts.uri, &parts.headers, &bytes)?;
+        // A request of which everything is optional may come without a body.
+        let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
         // The text of an error of serde names fields and places, and at most the value of an enum.
         let body = serde_json::from_slice(&bytes).map_err(|error| {
             Failure::malformed(format!("the body is not what is expected: {error}"))

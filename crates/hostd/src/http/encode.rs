@@ -7,6 +7,7 @@ use contract::operation::{Operation, OperationKind, OperationState};
 use contract::published_port::PublishedPort;
 use contract::snapshot::{Snapshot, SnapshotAnswer, SnapshotState};
 use contract::upload::{CompletedPart, UploadSnapshotResponse, UploadedArtifact};
+use contract::volume::{Volume, VolumeKind};
 use engine::phase::Phase;
 use engine::plan::{Change, FinishedPart};
 use engine::record;
@@ -54,6 +55,18 @@ pub(super) fn started_machine(change: &Change) -> Option<Machine> {
     let run = Change::started_run(launch, slot, handle.as_ref()?);
     let phase = Phase::Starting { run: Box::new(run), deadline: *deadline };
     Some(machine(&record::Machine { phase, ..record.as_ref().clone() }))
+}
+
+/// A volume.
+pub(super) fn volume(record: &record::Volume) -> Volume {
+    Volume {
+        id: record.id.clone(),
+        kind: if record.is_system() { VolumeKind::System } else { VolumeKind::User },
+        attached_machine_id: record.attached.clone(),
+        size_bytes: record.size_bytes,
+        outlives_machine: record.goes_with.is_none(),
+        created_at: record.created_at,
+    }
 }
 
 /// A published port.
@@ -185,6 +198,7 @@ fn success(kind: OperationKind) -> u16 {
         OperationKind::CreateMachine
         | OperationKind::CreateSnapshot
         | OperationKind::RestoreSnapshot
+        | OperationKind::CreateVolume
         | OperationKind::CreatePublishedPort
         | OperationKind::CreateMount => 201,
         OperationKind::StartMachine
@@ -193,10 +207,14 @@ fn success(kind: OperationKind) -> u16 {
         | OperationKind::Exec
         | OperationKind::ChangeFiles
         | OperationKind::MovePorts
+        | OperationKind::GrowVolume
+        | OperationKind::AttachVolume
+        | OperationKind::DetachVolume
         | OperationKind::UploadSnapshot => 200,
         OperationKind::StopMachine
         | OperationKind::DeleteMachine
         | OperationKind::DeleteSnapshot
+        | OperationKind::DeleteVolume
         | OperationKind::DeletePublishedPort
         | OperationKind::DeleteMount
         | OperationKind::RetireMachine => 204,

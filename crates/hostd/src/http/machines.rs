@@ -6,8 +6,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use contract::endpoint::Endpoint;
-use contract::endpoint::table::{CreateMachine, StartMachine};
-use contract::machine::{CreateMachineRequest, Machine, MachineAnswer, MachinesAnswer, Phase};
+use contract::endpoint::table::{CreateMachine, ResizeMachine, StartMachine};
+use contract::machine::{
+    CreateMachineRequest, Machine, MachineAnswer, MachinesAnswer, Phase, ResizeMachineRequest,
+};
 use contract::operation::{Wait, WaitQuery};
 use contract::{ErrorCode, MachineId};
 use engine::phase;
@@ -86,6 +88,21 @@ pub(super) async fn stop(
     };
     let outcome = api.mutate(origin, plan).await?;
     Ok(of_operation(&outcome.operation, StatusCode::NO_CONTENT.into_response()))
+}
+
+pub(super) async fn resize(
+    State(api): State<Api>,
+    At(id): At<MachineId>,
+    sent: Sent<ResizeMachineRequest>,
+) -> Answered {
+    let wanted = id.clone();
+    api.leave_files(&id).await;
+    let plan = move |facts: &plan::Facts<'_>| {
+        let plan = plan::resize::plan(facts.machine(&wanted)?, &sent.body, facts)?;
+        Ok(plan.map_or(Decision::Nothing, Decision::from))
+    };
+    let outcome = api.mutate(sent.origin, plan).await?;
+    api.answer_start(ResizeMachine::SUCCESS, &id, outcome, WaitQuery::default()).await
 }
 
 pub(super) async fn delete(

@@ -1,121 +1,82 @@
-//! What takes how much room, over HTTP. Allocated blocks, so that holes cost nothing; blocks that clones share count for each.
+//! What takes how much room, over HTTP.
 
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::collections::HashMap;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use camino::Utf8Path;
+use contract::MachineId;
 use contract::storage::{
     MachineUsage, PoolUsage, SnapshotUsage, StoragePool, StorageReport, StorageReportAnswer,
 };
-use engine::layout::{Layout, machine_file};
-use engine::port::PortError;
-use engine::record::{Machine, Snapshot};
+use engine::record::{Machine, Snapshot, Volume};
 use jiff::Timestamp;
 
 use super::answer::{Answered, json};
 use super::api::Api;
-use super::error::Failure;
-
-/// A block of `st_blocks`, whatever the file system's own are.
-const BLOCK_BYTES: u64 = 512;
+use crate::storage::{Owner, Usage};
 
 pub(super) async fn report(State(api): State<Api>) -> Answered {
     let host = api.host();
+    let (at, usage) = api.meter.measure(&host.settings.layout, host.clock.now()).await?;
     let machines = host.journal.machines().await?;
     let snapshots = host.journal.snapshots().await?;
-    let (layout, now) = (host.settings.layout.clone(), host.clock.now());
-    let measured = tokio::task::spawn_blocking(move || {
-        measure(&layout, &machines, &snapshots, now)
-            .map_err(|error| PortError::io("measure the root directory", error))
-    });
-    let report = measured.await.map_err(|error| {
-        Failure::from(PortError::internal("measure the root directory", error))
-    })??;
+    let volumes = host.journal.volumes().await?;
+    let published = host.journal.published_ports().await?.len() as u64;
+    let report = encode(at, &usage, &machines, &snapshots, &volumes, published);
     Ok(json(StatusCode::OK, StorageReportAnswer { report }))
 }
 
-fn measure(
-    layout: &Layout,
+fn encode(
+    generated_at: Timestamp,
+    usage: &Usage,
     machines: &[Machine],
     snapshots: &[Snapshot],
-    now: Timestamp,
-) -> io::Result<StorageReport> {
-    let disks = allocated(&layout.machines())?.saturating_add(allocated(&layout.volumes())?);
+    volumes: &[Volume],
+    published_ports: u64,
+) -> StorageReport {
     let pools = [
-        (StoragePool::Artifacts, allocated(&layout.artifacts())?),
-        (StoragePool::MachineDisks, disks),
+        (StoragePool::Artifacts, usage.of(&Owner::Artifacts)),
+        (StoragePool::MachineDisks, usage.sum(is_machine_disk)),
+        // Published ports are records: their room is the state's.
         (StoragePool::PublishedPorts, 0),
-        (StoragePool::Snapshots, allocated(&layout.snapshots())?),
-        (StoragePool::State, allocated(&layout.state())?),
+        (StoragePool::Snapshots, usage.sum(|owner| matches!(owner, Owner::Snapshot(_)))),
+        (StoragePool::State, usage.of(&Owner::State)),
     ];
-    let machines = machines.iter().map(|machine| machine_usage(layout, machine));
-    let snapshots = snapshots.iter().map(|snapshot| {
+    let mut attached: HashMap<&MachineId, u64> = HashMap::new();
+    for volume in volumes {
+        if let Some(machine) = &volume.attached {
+            let bytes = usage.of(&Owner::Volume(volume.id.to_string()));
+            *attached.entry(machine).or_default() += bytes;
+        }
+    }
+    let of_machine = |machine: &Machine| {
+        let name = machine.id.to_string();
+        let volumes = attached.get(&machine.id).copied().unwrap_or_default();
+        MachineUsage {
+            machine_id: machine.id.clone(),
+            system_bytes: usage.of(&Owner::System(name.clone())),
+            user_bytes: usage.of(&Owner::User(name.clone())).saturating_add(volumes),
+            runtime_bytes: usage.of(&Owner::Runtime(name)),
+        }
+    };
+    let of_snapshot = |snapshot: &Snapshot| {
         let snapshot_id = snapshot.origin.snapshot.clone();
-        Ok(SnapshotUsage { bytes: allocated(&layout.snapshot(&snapshot_id))?, snapshot_id })
-    });
-    Ok(StorageReport {
-        generated_at: now,
+        let bytes = usage.of(&Owner::Snapshot(Some(snapshot_id.to_string())));
+        SnapshotUsage { snapshot_id, bytes }
+    };
+    StorageReport {
+        generated_at,
         total_bytes: pools.iter().map(|(_, bytes)| bytes).sum(),
         pools: pools.into_iter().map(|(pool, bytes)| PoolUsage { pool, bytes }).collect(),
-        machines: machines.collect::<io::Result<_>>()?,
-        snapshots: snapshots.collect::<io::Result<_>>()?,
-        published_ports: 0,
-    })
-}
-
-fn machine_usage(layout: &Layout, machine: &Machine) -> io::Result<MachineUsage> {
-    let dir = layout.machine(&machine.id);
-    let system_bytes = allocated(&dir.join(machine_file::SYSTEM_DISK))?;
-    let names = machine.disk_names();
-    let users = names.iter().filter(|name| *name != machine_file::SYSTEM_DISK);
-    let user_bytes = users.map(|name| allocated(&dir.join(name))).sum::<io::Result<u64>>()?;
-    let all = allocated(&dir)?;
-    Ok(MachineUsage {
-        machine_id: machine.id.clone(),
-        system_bytes,
-        user_bytes,
-        runtime_bytes: all.saturating_sub(system_bytes).saturating_sub(user_bytes),
-    })
-}
-
-/// The blocks of a file or a tree, links not followed. What is gone meanwhile takes no room.
-fn allocated(path: &Utf8Path) -> io::Result<u64> {
-    let metadata = match path.symlink_metadata() {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(error),
-    };
-    let own = metadata.blocks().saturating_mul(BLOCK_BYTES);
-    if !metadata.is_dir() {
-        return Ok(own);
+        machines: machines.iter().map(of_machine).collect(),
+        snapshots: snapshots.iter().map(of_snapshot).collect(),
+        published_ports,
     }
-    let entries = match path.read_dir_utf8() {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(own),
-        Err(error) => return Err(error),
-    };
-    entries
-        .map(|entry| allocated(entry?.path()))
-        .try_fold(own, |sum, bytes| Ok(sum.saturating_add(bytes?)))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn holes_take_no_room_and_links_are_not_followed() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = Utf8Path::from_path(directory.path()).unwrap();
-        let empty = allocated(path).unwrap();
-        std::fs::File::create(path.join("sparse")).unwrap().set_len(1 << 30).unwrap();
-        std::os::unix::fs::symlink("/usr", path.join("link")).unwrap();
-        assert!(allocated(path).unwrap() < empty + (1 << 20));
-        std::fs::create_dir(path.join("inner")).unwrap();
-        std::fs::write(path.join("inner/file"), vec![1; 1 << 20]).unwrap();
-        assert!(allocated(path).unwrap() >= 1 << 20);
-        assert_eq!(allocated(&path.join("gone")).unwrap(), 0);
+fn is_machine_disk(owner: &Owner) -> bool {
+    match owner {
+        Owner::System(_) | Owner::User(_) | Owner::Runtime(_) | Owner::Volume(_) => true,
+        Owner::Artifacts | Owner::Snapshot(_) | Owner::State => false,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use contract::{MachineId, SnapshotId};
+use contract::{MachineId, SnapshotId, VolumeId};
 use engine::plan::{Change, Lookup, Write, writes};
 use engine::record::{Machine, PublishedPort, Snapshot, Volume};
 use rusqlite::{Connection, Params, params};
@@ -167,6 +167,10 @@ impl Lookup for Records<'_> {
 
     fn snapshot(&self, id: &SnapshotId) -> Option<Snapshot> {
         self.found(snapshot(self.connection, id))
+    }
+
+    fn volume(&self, id: &VolumeId) -> Option<Volume> {
+        self.found(VOLUMES.one(self.connection, id.as_str()))
     }
 
     fn volumes_of(&self, id: &MachineId) -> Vec<Volume> {

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
 use contract::{OperationId, Sha256Hex};
 use engine::port::{
-    Launch, LaunchSpec, Observation, OriginOf, PortError, RunState, Vmm, VmmHandle,
+    Fault, GrownDisk, Launch, LaunchSpec, Observation, OriginOf, PortError, RunState, Vmm,
+    VmmHandle,
 };
 use engine::record::{CpuIdentity, Origin, Shape, VmmKind};
 
@@ -246,6 +247,12 @@ impl Vmm for Firecracker {
         let discarded = self.blocking(launch, capture::discard).await;
         discarded
             .map_err(|error| error.during(format!("discard the capture of {}", launch.machine)))
+    }
+
+    /// Planning lets no machine of this VMM ask for it: a disk grows with a restart.
+    async fn extend_disk(&self, launch: &Launch, disk: GrownDisk) -> Result<(), PortError> {
+        let action = format!("make disk {} of {} larger while it runs", disk.index, launch.machine);
+        Err(PortError::plain(Fault::Refused, action))
     }
 
     async fn press_power_button(&self, launch: &Launch) -> Result<(), PortError> {

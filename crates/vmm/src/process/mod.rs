@@ -4,6 +4,7 @@
 //! of the daemon or of the host. Every signal and every wait goes through a pidfd that is opened first and checked after,
 //! so that it can only ever reach the process that was meant.
 
+pub(crate) mod file_size;
 mod handle;
 mod stat;
 

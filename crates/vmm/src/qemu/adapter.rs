@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
 use contract::{OperationId, Sha256Hex};
 use engine::port::{
-    Fault, Launch, LaunchSpec, Observation, OriginOf, PortError, RunState, Vmm, VmmHandle,
+    Fault, GrownDisk, Launch, LaunchSpec, Observation, OriginOf, PortError, RunState, Vmm,
+    VmmHandle,
 };
 use engine::record::{CpuIdentity, Origin, Shape, VmmKind};
 
@@ -15,7 +16,7 @@ use crate::host::HostFacts;
 use crate::jail::ring;
 use crate::process::{LiveProcess, boot_id};
 
-use super::command_line::Accelerator;
+use super::command_line::{Accelerator, node_name};
 use super::config::{AcceleratorChoice, QemuConfig};
 use super::device_state;
 use super::error::QemuError;
@@ -212,6 +213,17 @@ impl Vmm for Qemu {
     /// It sets nothing aside.
     async fn discard_capture(&self, _launch: &Launch) -> Result<(), PortError> {
         Ok(())
+    }
+
+    async fn extend_disk(&self, launch: &Launch, disk: GrownDisk) -> Result<(), PortError> {
+        let GrownDisk { index, size_bytes } = disk;
+        let extended = async {
+            self.run(launch).allow_file_size(size_bytes)?;
+            Ok(self.monitor(launch).await?.block_resize(&node_name(index), size_bytes).await?)
+        };
+        extended.await.map_err(|error: QemuError| {
+            error.during(format!("make disk {index} of {} larger", launch.machine))
+        })
     }
 
     async fn press_power_button(&self, launch: &Launch) -> Result<(), PortError> {

@@ -178,17 +178,15 @@ impl CommandLine {
         }
         for disk in 0..self.disks {
             let path = inside(&disk_name(disk));
+            let node = node_name(disk);
             line.option(
                 "-blockdev",
-                &format!("driver=raw,node-name=disk{disk},discard=unmap,file.driver=file,file.filename={path}"),
+                &format!("driver=raw,node-name={node},discard=unmap,file.driver=file,file.filename={path}"),
             );
             let serial =
                 if disk == 0 { format!(",serial={}", self.run_mark) } else { String::new() };
             let place = place(LAST_PLACE - disk);
-            line.option(
-                "-device",
-                &format!("virtio-blk-device,drive=disk{disk}{serial},bus={place}"),
-            );
+            line.option("-device", &format!("virtio-blk-device,drive={node}{serial},bus={place}"));
         }
     }
 }
@@ -218,6 +216,11 @@ pub const MEMORY_NAME: &str = "memory";
 /// A disk inside the jail, counted from the root disk.
 pub fn disk_name(index: usize) -> String {
     format!("disk-{index}")
+}
+
+/// A disk as QEMU calls it, counted from the root disk.
+pub fn node_name(index: usize) -> String {
+    format!("disk{index}")
 }
 
 fn inside(name: &str) -> String {

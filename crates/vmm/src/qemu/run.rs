@@ -7,7 +7,9 @@ use crate::cgroup::Cgroup;
 use crate::jail::exit_record::Exit;
 use crate::jail::spec::Logs;
 use crate::jail::{exit_record, ring};
+use crate::process::file_size;
 
+use super::error::QemuError;
 use super::shutdown;
 
 /// The socket of the agent's channel, under the machine's directory.
@@ -71,6 +73,18 @@ impl Run {
             errors: dir.join("vmm.ring"),
             exit: dir.join("exit.json"),
         }
+    }
+
+    /// Lets everything in the run make files of this size: a disk has grown.
+    pub(super) fn allow_file_size(&self, bytes: u64) -> Result<(), QemuError> {
+        for pid in self.cgroup.processes()? {
+            file_size::allow(pid, bytes).map_err(|source| QemuError::File {
+                action: "raise the size limit of files for",
+                path: format!("/proc/{pid}").into(),
+                source,
+            })?;
+        }
+        Ok(())
     }
 
     /// How QEMU ended, as far as its keeper could record it. `tells_power_off` says whether this QEMU tells a power-off from a reset.

@@ -6,9 +6,10 @@
 mod command_line;
 mod mounts;
 mod network;
-mod root;
 mod ssh_server;
+mod volumes;
 
+use super::file_systems;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 pub(crate) use ssh_server::SshServer;
@@ -41,10 +42,16 @@ pub(crate) fn is_for_files() -> bool {
     std::fs::read_to_string("/proc/cmdline").is_ok_and(|text| command_line::is_for_files(&text))
 }
 
-/// Gives the root file system all of its disk.
-pub(crate) async fn grow_root() {
-    if let Err(error) = tokio::task::spawn_blocking(root::grow).await {
-        tracing::warn!(%error, "growing the root ended early");
+/// Mounts user volumes, and gives every file system all of its disk.
+pub(crate) async fn ready_disks() {
+    let work = || {
+        volumes::mount_all();
+        file_systems::grow_all()
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(_count)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "could not tell what is mounted"),
+        Err(error) => tracing::warn!(%error, "growing the file systems ended early"),
     }
 }
 

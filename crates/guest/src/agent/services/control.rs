@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::{chain, invalid};
 use crate::agent::clock;
+use crate::agent::file_systems;
 use crate::agent::freezer::FreezeError;
 use crate::agent::identity::IdentityError;
 use crate::agent::info;
@@ -18,10 +19,10 @@ use crate::agent::shutdown::Order;
 use crate::limits;
 use crate::proto::control_server::Control;
 use crate::proto::{
-    ConfigureRequest, ConfigureResponse, FreezeRequest, FreezeResponse, HandshakeRequest,
-    HandshakeResponse, InfoRequest, InfoResponse, RenewRequest, RenewResponse, ReseedRequest,
-    ReseedResponse, SetClockRequest, SetClockResponse, ShutdownRequest, ShutdownResponse,
-    ThawRequest, ThawResponse,
+    ConfigureRequest, ConfigureResponse, FreezeRequest, FreezeResponse, GrowFileSystemsRequest,
+    GrowFileSystemsResponse, HandshakeRequest, HandshakeResponse, InfoRequest, InfoResponse,
+    RenewRequest, RenewResponse, ReseedRequest, ReseedResponse, SetClockRequest, SetClockResponse,
+    ShutdownRequest, ShutdownResponse, ThawRequest, ThawResponse,
 };
 use crate::sys::entropy;
 
@@ -112,6 +113,24 @@ impl Control for ControlService {
         })?;
         let handshake = Some(who_answers(&self.machine));
         Ok(Response::new(RenewResponse { handshake, ..renewed }))
+    }
+
+    async fn grow_file_systems(
+        &self,
+        request: Request<GrowFileSystemsRequest>,
+    ) -> Result<Response<GrowFileSystemsResponse>, Status> {
+        let request = request.into_inner();
+        let deadline = Duration::from_millis(request.deadline_ms.into());
+        let growing = file_systems::await_size(request.disk, request.size_bytes);
+        let grown = tokio::time::timeout(deadline, growing).await;
+        grown
+            .map_err(|_elapsed| Status::deadline_exceeded("the kernel sees no larger disk"))?
+            .map_err(|error| Status::internal(format!("read the size of a disk: {error}")))?;
+        let growing = tokio::task::spawn_blocking(file_systems::grow_all).await;
+        let grown = growing.map_err(|_ended| Status::internal("the agent is ending"))?;
+        let grown = grown.map_err(|error| Status::internal(format!("list mounts: {error}")))?;
+        let file_systems = u32::try_from(grown).unwrap_or(u32::MAX);
+        Ok(Response::new(GrowFileSystemsResponse { file_systems }))
     }
 
     async fn shutdown(

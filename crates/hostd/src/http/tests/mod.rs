@@ -12,3 +12,4 @@ mod mounts;
 mod published_ports;
 mod stub;
 mod stub_guest;
+mod volumes;

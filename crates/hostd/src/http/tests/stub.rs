@@ -77,6 +77,9 @@ impl Vmm for Yes {
     async fn discard_capture(&self, _: &Launch) -> Done {
         Ok(())
     }
+    async fn extend_disk(&self, _: &Launch, _: GrownDisk) -> Done {
+        Ok(())
+    }
     async fn press_power_button(&self, _: &Launch) -> Done {
         Ok(())
     }
@@ -130,6 +133,15 @@ impl Files for Yes {
         absent()
     }
     async fn forget_secret(&self, _: &Utf8Path) -> Done {
+        Ok(())
+    }
+    async fn format_disk(&self, _: &Utf8Path, _: u64, _: &str) -> Done {
+        Ok(())
+    }
+    async fn grow_file(&self, _: &Utf8Path, _: u64) -> Done {
+        Ok(())
+    }
+    async fn remove_file(&self, _: &Utf8Path) -> Done {
         Ok(())
     }
     async fn give_to(&self, _: &[Utf8PathBuf], _: u32) -> Done {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use contract::{MountId, OperationId};
 use engine::port::{
-    CommandJob, Configured, Guest, GuestIdentity, Launch, Login, MountOrder, MountReport, Reach,
-    Renewal, Renewed,
+    CommandJob, Configured, GrownDisk, Guest, GuestIdentity, Launch, Login, MountOrder,
+    MountReport, Reach, Renewal, Renewed,
 };
 use engine::record::CommandOutcome;
 
@@ -35,6 +35,9 @@ impl Guest for Yes {
         Ok(())
     }
     async fn thaw(&self, _: &Reach, _: Duration) -> Done {
+        Ok(())
+    }
+    async fn grow_file_systems(&self, _: &Reach, _: GrownDisk, _: Duration) -> Done {
         Ok(())
     }
     async fn shut_down(&self, _: &Reach, _: Duration) -> Done {

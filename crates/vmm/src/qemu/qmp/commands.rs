@@ -65,6 +65,12 @@ impl Monitor {
         self.execute("cont", Value::Null).await.map(drop)
     }
 
+    /// Tells that the file behind a block node has this size by now; the guest sees it at once.
+    pub async fn block_resize(&mut self, node: &str, size_bytes: u64) -> Result<(), QmpError> {
+        let arguments = json!({"node-name": node, "size": size_bytes});
+        self.execute("block_resize", arguments).await.map(drop)
+    }
+
     /// Presses the power button.
     pub async fn system_powerdown(&mut self) -> Result<(), QmpError> {
         self.execute("system_powerdown", Value::Null).await.map(drop)
