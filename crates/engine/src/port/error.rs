@@ -41,7 +41,9 @@ impl PortError {
         action: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self { action: action.into(), fault: Fault::Internal, source: Some(source.into()) }
+        let source = source.into();
+        let fault = if is_full(source.as_ref()) { Fault::NoRoom } else { Fault::Internal };
+        Self { action: action.into(), fault, source: Some(source) }
     }
 
     /// An error of the given kind without a cause beneath it.
@@ -71,5 +73,37 @@ impl PortError {
             next = error.source();
         }
         text
+    }
+}
+
+/// Whether a full disk or quota is what lies beneath (P13: the caller is told that there is no room).
+fn is_full(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if matches!(kind, Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded))
+        {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("sync the disk")]
+    struct Beneath(#[source] std::io::Error);
+
+    #[test]
+    fn a_full_disk_is_no_room_however_deep_it_lies_promise_p13() {
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        assert_eq!(PortError::internal("seal", full()).fault, Fault::NoRoom);
+        assert_eq!(PortError::internal("seal", Beneath(full())).fault, Fault::NoRoom);
+        let other = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        assert_eq!(PortError::internal("seal", Beneath(other)).fault, Fault::Internal);
     }
 }
