@@ -17,9 +17,9 @@ use engine::host::Host;
 use engine::layout::Layout;
 use engine::plan::{Capacity, Deadlines, Defaults, Overcommit, Settings};
 use engine::port::{
-    CheckDepth, Chunks, DiskSource, DownloadTarget, Fault, Files, Launch, LaunchSpec, Network,
-    Observation, OpenRelay, Opened, OriginOf, PartSink, PortError, Relay, RunState, SealRequest,
-    UploadJob, Vmm, VmmHandle,
+    CheckDepth, Chunks, DiskSource, DownloadTarget, Fault, Files, GrownDisk, Launch, LaunchSpec,
+    Network, Observation, OpenRelay, Opened, OriginOf, PartSink, PortError, Relay, RunState,
+    SealRequest, UploadJob, Vmm, VmmHandle,
 };
 use engine::record::{ArtifactSum, Manifest, Origin, SealedArtifact, Shape, Slot, VmmKind};
 use engine::runner::Runner;
