@@ -117,6 +117,7 @@ fn expected(files: Vec<Step>, claims: Vec<Claim>) -> Plan {
                 },
             }),
         },
+        Step::ConnectAhead { launch: this_launch("clone"), deadline_ms: 2_000 },
         Step::Resume { launch: this_launch("clone") },
     ]);
     let machine = Machine { restored_from: Some(snapshot_id("saved")), ..machine("clone") };

@@ -17,8 +17,8 @@ use crate::http::error::Failure;
 
 /// How long either side may take for its next piece.
 pub(super) const STALL: Duration = Duration::from_secs(600);
-/// Pieces taken from the guest that the caller has not read.
-const PIECES: usize = 2;
+/// Pieces taken from the guest that the caller has not read: enough that neither waits for the other at every one.
+const PIECES: usize = 16;
 
 /// The next piece of an answer, or why there is none.
 type Piece = io::Result<Bytes>;
