@@ -12,6 +12,8 @@ use engine::plan::{Deadlines, Defaults, Overcommit, RelayRanges, Settings};
 use engine::port::{Clock, PortError};
 use engine::record::VmmKind;
 use engine::watch::Watch;
+use rustix::thread::{CapabilitySet, capabilities};
+use tracing::info;
 
 use crate::adapters::{ArtifactCache, ExecTokens, HostChunks, HostFiles, HostGuest};
 use crate::clock::SystemClock;
@@ -152,7 +154,20 @@ fn settings(
         image_dirs: config.image_dirs.clone(),
         login_ca_public_keys: config.guest.login_ca_public_keys.clone(),
         keep_failed: config.debug.keep_failed,
+        may_raise_limits: may_raise_limits(),
     })
+}
+
+/// Root has this capability, except in some containers.
+fn may_raise_limits() -> bool {
+    let may =
+        capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_RESOURCE));
+    if !may {
+        info!(
+            "without CAP_SYS_RESOURCE disks of running machines do not grow: they need a restart"
+        );
+    }
+    may
 }
 
 fn network_settings(config: &Config, root: &Root) -> Result<NetworkSettings, WiringError> {

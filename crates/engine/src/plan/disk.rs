@@ -50,7 +50,7 @@ pub(super) fn grow(
     let mut steps = vec![Step::GrowFile { path, size_bytes }];
     match &machine.phase {
         Phase::Stopped { .. } | Phase::Failed { kept: None, .. } => {}
-        Phase::Running { run } if grows_online(machine.vmm) => {
+        Phase::Running { run } if grows_online(machine.vmm, facts) => {
             let launch = run.launch.clone();
             let disk = GrownDisk { index, size_bytes };
             steps.push(Step::ExtendDisk { launch: launch.clone(), disk });
@@ -74,10 +74,10 @@ pub(super) fn grow(
     Ok(steps)
 }
 
-/// Whether a VMM makes the disk of a running guest larger.
-pub(super) fn grows_online(vmm: VmmKind) -> bool {
+/// Whether a VMM makes the disk of a running guest larger here.
+pub(super) fn grows_online(vmm: VmmKind, facts: &Facts<'_>) -> bool {
     match vmm {
-        VmmKind::Qemu => true,
+        VmmKind::Qemu => facts.settings.may_raise_limits,
         VmmKind::Firecracker => false,
     }
 }

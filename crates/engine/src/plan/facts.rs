@@ -91,6 +91,8 @@ pub struct Settings {
     pub login_ca_public_keys: Vec<contract::SshPublicKey>,
     /// Whether what a failed start made is kept for a look.
     pub keep_failed: bool,
+    /// Whether the daemon may raise the limits of a VMM that runs, without which no disk of it becomes larger.
+    pub may_raise_limits: bool,
 }
 
 /// What is there to be promised.

@@ -47,6 +47,7 @@ impl Moment {
                 image_dirs: vec!["/images".into()],
                 login_ca_public_keys: vec![],
                 keep_failed: false,
+                may_raise_limits: true,
             },
             machines: vec![],
             snapshots: vec![],

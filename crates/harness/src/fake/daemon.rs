@@ -210,6 +210,7 @@ fn settings(vmm: VmmKind) -> Settings {
         image_dirs: vec!["/images".into()],
         login_ca_public_keys: vec![],
         keep_failed: false,
+        may_raise_limits: true,
     }
 }
 

@@ -58,6 +58,8 @@ async fn end_during(
 ) -> Result<bool, HarnessError> {
     let has_died = match end {
         End::At(death) => {
+            // What an operation before left to be done is not this one's.
+            host.quiet().await?;
             host.stop().await?;
             host.restart_mortal(&death).await?;
             operation().await;

@@ -369,5 +369,6 @@ fn settings(root: &Utf8Path) -> Settings {
         image_dirs: vec![],
         login_ca_public_keys: vec![],
         keep_failed: false,
+        may_raise_limits: true,
     }
 }
