@@ -6,8 +6,8 @@
 //!    -> charge: what of them nobody before it has
 //! ```
 //! A pass looks at each file once (some microseconds) and asks for the extents of those that changed since the pass before,
-//! for [`meter::BUDGET`] at most; the rest is asked for by the passes that follow. An answer is given again for
-//! [`meter::FRESH`]. Nothing happens while nobody asks.
+//! for 50 ms at most; the rest is asked for by the passes that follow. An answer is given again for
+//! one second. Nothing happens while nobody asks.
 
 mod charge;
 mod extents;
