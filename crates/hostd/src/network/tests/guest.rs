@@ -20,6 +20,7 @@ use crate::network::{inner::TAP, sys};
 
 pub(super) struct Guest {
     pub(super) place: Place,
+    slot: Place,
     unplugged: Arc<AtomicBool>,
     wire: Option<JoinHandle<()>>,
 }
@@ -38,8 +39,30 @@ impl Guest {
         let told = Arc::clone(&unplugged);
         Self {
             place,
+            slot: Place::named(&slot.namespace),
             unplugged,
             wire: Some(std::thread::spawn(move || carry(&outside, &inside, &told))),
+        }
+    }
+}
+
+impl Guest {
+    /// How many IP packets have arrived in the slot's namespace, whatever became of them.
+    pub(super) fn arrived(&self) -> u64 {
+        let text = self.slot.run(|| std::fs::read_to_string("/proc/thread-self/net/snmp").unwrap());
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix("Ip: "));
+        let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
+        let counters = names.split(' ').zip(values.split(' '));
+        let (_, count) = counters.into_iter().find(|(name, _)| *name == "InReceives").unwrap();
+        count.parse().unwrap()
+    }
+
+    /// Waits until so many have: the wire is a thread, and takes its time.
+    pub(super) fn until_arrived(&self, count: u64) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.arrived() < count {
+            assert!(Instant::now() < deadline, "a packet does not arrive");
+            std::thread::yield_now();
         }
     }
 }

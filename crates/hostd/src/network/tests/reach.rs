@@ -40,7 +40,9 @@ fn a_closed_slot_forwards_nothing_in_either_direction_promise_p8() {
         guest.place.echo_peer(Ipv4Addr::UNSPECIFIED, PORT);
         assert!(guest.place.ask(PUBLIC, PORT, Silence).is_err());
         assert!(world.host.ask(slot.runtime_address, PORT, Silence).is_err());
+        let arrived = guest.arrived();
         guest.place.send_as(GUEST_ADDRESS, PUBLIC, UDP_PORT).unwrap();
+        guest.until_arrived(arrived + 1);
 
         network.open(&slot, Egress::Open).await.unwrap();
         guest.place.ask_udp(PUBLIC, UDP_PORT, Answer).unwrap();
