@@ -7,11 +7,14 @@ agent := $(target_dir)/lib/computer/computer-agent
 # A static agent runs in every image, as its first process; it is small without its symbols.
 agent_flags := -C target-feature=+crt-static -C strip=symbols
 
+# Tests find the simulator there.
+simulator := $(target_dir)/lib/simulator
+
 # All in one build: cargo unites the features of what is built together, and would build much twice otherwise.
 with_harness = $(CARGO) build --locked --package cli --package hostd --package harness --bins
 
 .DEFAULT_GOAL := help
-.PHONY: help install-tools build agent test test-firecracker demo bench
+.PHONY: help install-tools build agent simulator test test-firecracker test-simulator demo bench
 
 ## help: what can be made
 help:
@@ -29,6 +32,13 @@ build: agent
 agent:
 	$(CARGO) rustc --locked --package guest --bin computer-agent -- $(agent_flags)
 	@install -D --mode 0755 $(target_dir)/debug/computer-agent $(agent)
+
+## simulator: a Firecracker and a jailer without a hypervisor, static as the real ones are
+simulator:
+	$(CARGO) rustc --locked --package harness --bin simulated-firecracker -- $(agent_flags)
+	$(CARGO) rustc --locked --package harness --bin simulated-jailer -- $(agent_flags)
+	@install -D --mode 0755 $(target_dir)/debug/simulated-firecracker $(simulator)/firecracker
+	@install -D --mode 0755 $(target_dir)/debug/simulated-jailer $(simulator)/jailer
 
 ## demo: a computer's whole life, on two hosts and an object store (root, under ten minutes)
 demo:
@@ -49,6 +59,12 @@ test-firecracker:
 	@scripts/as-root.sh test-firecracker
 	@$(MAKE) --no-print-directory build
 	@COMPUTER_FIRECRACKER_REQUIRED=yes $(CARGO) test --locked --workspace --test firecracker --test firecracker_hosts -- --test-threads 2
+
+## test-simulator: the same suites, against the simulator, wherever real binaries may be (root)
+test-simulator: simulator
+	@scripts/as-root.sh test-simulator
+	@COMPUTER_FIRECRACKER_REQUIRED=yes COMPUTER_FIRECRACKER=$(abspath $(simulator))/firecracker COMPUTER_JAILER=$(abspath $(simulator))/jailer \
+		COMPUTER_FIRECRACKER_VERSIONS= $(CARGO) test --locked --workspace --test firecracker --test firecracker_hosts -- --test-threads 2
 
 ## bench: the figures of the README into target/bench; ONLY=name,... for some of them
 bench:
