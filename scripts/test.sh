@@ -9,12 +9,22 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 # Real machines run two at a time: `.config/nextest.toml`. Without nextest, tests of one program run two at a time.
+# The adapter's suite runs twice: against real binaries, where the machine has them, and against the simulator, which needs no KVM.
+target=${CARGO_TARGET_DIR:-target}
+simulator=$(cd "$target/lib/simulator" && pwd)
+simulated() {
+	COMPUTER_FIRECRACKER=$simulator/firecracker COMPUTER_JAILER=$simulator/jailer COMPUTER_FIRECRACKER_KVM=/dev/null \
+		COMPUTER_FIRECRACKER_VERSIONS='' "$@"
+}
+
 status=0
 if $cargo nextest --version >/dev/null 2>&1; then
 	{ $cargo nextest run --locked --workspace --no-fail-fast --success-output final 2>&1 || echo $? >"$log.status"; } | tee "$log"
+	{ simulated $cargo nextest run --locked --workspace --no-fail-fast --success-output final -E 'binary(firecracker)' 2>&1 || echo $? >"$log.status"; } | tee -a "$log"
 	{ $cargo test --locked --workspace --doc 2>&1 || echo $? >"$log.status"; } | tee -a "$log"
 else
 	{ $cargo test --locked --workspace --no-fail-fast -- --nocapture --test-threads 2 2>&1 || echo $? >"$log.status"; } | tee "$log"
+	{ simulated $cargo test --locked --workspace --no-fail-fast --test firecracker -- --nocapture --test-threads 2 2>&1 || echo $? >"$log.status"; } | tee -a "$log"
 fi
 if [ -f "$log.status" ]; then
 	status=$(cat "$log.status")

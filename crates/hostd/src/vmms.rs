@@ -112,6 +112,7 @@ async fn open_firecracker(
     Firecracker::open(FirecrackerConfig {
         default: Binaries { firecracker: section.binary.clone(), jailer: section.jailer.clone() },
         versions: section.versions.clone(),
+        kvm: section.kvm.clone(),
         runtimes: layout.runtimes(),
         launcher: launcher(),
         cgroup: cgroup_name(host_id),

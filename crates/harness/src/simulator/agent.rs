@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 
 use guest::agent::{Invocation, Role};
-use rustix::process::{Pid, Signal, getppid, kill_process};
+use rustix::process::{Pid, Signal, getegid, geteuid, getppid, kill_process};
 
 /// The word behind this program's name that makes it the agent.
 pub(super) const WORD: &str = "agent";
@@ -90,7 +90,8 @@ fn make_root(root: &Path) -> io::Result<()> {
     for directory in DIRECTORIES {
         fs::create_dir_all(root.join(directory))?;
     }
-    let passwd =
-        format!("root:x:0:0:root:/:{PROGRAM}\nnode:x:1000:1000::/guest/home/node:{PROGRAM}\n");
+    // It can run commands as itself only, having no privilege.
+    let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+    let passwd = format!("node:x:{uid}:{gid}::/guest/home/node:{PROGRAM}\n");
     fs::write(root.join("etc/passwd"), passwd)
 }

@@ -12,8 +12,7 @@ use super::snapshot;
 
 const BEFORE_START: &str = "The requested operation is not supported before starting the microVM.";
 const AFTER_START: &str = "The requested operation is not supported after starting the microVM.";
-const AFTER_CONFIGURING: &str =
-    "Load snapshot error: Loading a microVM snapshot not allowed after configuring boot-specific resources.";
+const AFTER_CONFIGURING: &str = "Load snapshot error: Loading a microVM snapshot not allowed after configuring boot-specific resources.";
 
 /// The instance behind the API.
 #[derive(Debug)]
@@ -136,7 +135,11 @@ impl Instance {
             path if path.starts_with("/network-interfaces/") => {
                 prepared.network_interfaces.push(decode(body)?);
             }
-            _ => return Err(Refusal::goes(format!("Invalid request method and/or path: PUT {path}."))),
+            _ => {
+                return Err(Refusal::goes(format!(
+                    "Invalid request method and/or path: PUT {path}."
+                )));
+            }
         }
         if let Some(objection) = prepared.objection() {
             return Err(Refusal::Goes(objection));
@@ -152,5 +155,7 @@ fn decode<T: DeserializeOwned>(body: Value) -> Result<T, Refusal> {
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn malformed(error: serde_json::Error) -> Refusal {
-    Refusal::goes(format!("An error occurred when deserializing the json body of a request: {error}."))
+    Refusal::goes(format!(
+        "An error occurred when deserializing the json body of a request: {error}."
+    ))
 }

@@ -27,8 +27,13 @@ pub(super) enum Asked {
 }
 
 /// Options with a value that change nothing here.
-const WITHOUT_EFFECT: [&str; 5] =
-    ["--level", "--start-time-us", "--start-time-cpu-us", "--parent-cpu-time-us", "--seccomp-filter"];
+const WITHOUT_EFFECT: [&str; 5] = [
+    "--level",
+    "--start-time-us",
+    "--start-time-cpu-us",
+    "--parent-cpu-time-us",
+    "--seccomp-filter",
+];
 
 impl Asked {
     /// Reads the words behind the program's name.
@@ -64,11 +69,8 @@ mod tests {
         let parse = |words: &[&str]| Asked::parse(words.iter().map(|&word| word.to_owned()));
 
         let asked = parse(&["--id", "box", "--api-sock", "a", "--level", "Warning"]).unwrap();
-        let expected = Arguments {
-            id: Some("box".into()),
-            api_socket: "a".into(),
-            ..Arguments::default()
-        };
+        let expected =
+            Arguments { id: Some("box".into()), api_socket: "a".into(), ..Arguments::default() };
         assert_eq!(asked, Asked::Run(expected));
         assert!(parse(&["--enable-magic", "1"]).is_err());
         assert!(parse(&["--api-sock"]).is_err());

@@ -23,7 +23,7 @@ const DISK_EVERY: u64 = 4;
 const ELF: &[u8] = b"\x7fELF";
 
 /// An initial RAM disk that begins so makes its guest one with an agent.
-pub const AGENT_INITRD: &[u8] = b"simulated guest: computer-agent\n";
+const AGENT_INITRD: &[u8] = b"simulated guest: computer-agent\n";
 
 /// The least memory that holds all of this.
 const LEAST_BYTES: u64 = DIRTY_RING + DIRTY_PAGES * 4096;

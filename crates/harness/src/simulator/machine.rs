@@ -52,8 +52,10 @@ impl Machine {
         if let Some(objection) = configuration.objection() {
             return Err(objection);
         }
-        let kernel = std::fs::read(&source.kernel_image_path)
-            .map_err(with(format!("The kernel file cannot be opened: {}", source.kernel_image_path)))?;
+        let kernel = std::fs::read(&source.kernel_image_path).map_err(with(format!(
+            "The kernel file cannot be opened: {}",
+            source.kernel_image_path
+        )))?;
         let initrd = source.initrd_path.as_ref().map(|path| {
             std::fs::read(path).map_err(with(format!("The initrd file cannot be opened: {path}")))
         });

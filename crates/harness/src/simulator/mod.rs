@@ -7,13 +7,12 @@
 //!   namespace, uid       │        └───────────── vCPU thread: the guest that polls counts in memory, on disk and on the serial port
 //!                        └────────────────────── vsock socket: `CONNECT`, and behind it that guest or the real agent
 //! ```
-//! What it holds to is written in the suites that run against it and against the real binaries alike: `firecracker` of the crate `vmm`, and
-//! `firecracker_hosts` of this one.
+//! What it holds to is written in the suite `firecracker` of the crate `vmm`, which runs against it and against the real binaries alike.
 //!
 //! What it does not: run a kernel's instructions, move a network's packets (the interface of a machine must exist, and no more), answer a
 //! guest's metadata requests, keep the agent's sessions through a snapshot (a restored agent begins anew), honour rate limits, CPU templates
 //! and balloons (they are read and refused when they make no sense), or filter system calls. A guest has an agent
-//! when its initial RAM disk is [`AGENT_INITRD`]: it is the agent of this workspace, built into the simulator, since a jail has no room for a
+//! when its initial RAM disk is the text `simulated guest: computer-agent`: it is the agent of this workspace, built into the simulator, since a jail has no room for a
 //! second program. Else it is the guest that polls. Either needs a kernel that is an ELF file.
 
 mod agent;
@@ -32,8 +31,9 @@ mod process;
 mod snapshot;
 mod vsock;
 
-pub use guest::AGENT_INITRD;
 pub use process::firecracker;
 
 /// The version that both programs say they are.
 const VERSION: &str = "1.15.1";
+/// What a Firecracker of flesh and blood does not say of itself.
+const SIMULATED: &str = "simulated";

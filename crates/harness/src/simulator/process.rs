@@ -33,7 +33,7 @@ pub fn firecracker(words: impl IntoIterator<Item = String>) -> ExitCode {
     let arguments = match Asked::parse(words) {
         Ok(Asked::Run(arguments)) => arguments,
         Ok(Asked::Version) => {
-            println!("Firecracker v{}", super::VERSION);
+            println!("Firecracker v{}\n\n{}", super::VERSION, super::SIMULATED);
             return ExitCode::SUCCESS;
         }
         Err(reason) => {
@@ -60,12 +60,14 @@ fn serve(arguments: &Arguments, id: String, log: &Log) -> Result<ExitCode, Strin
     let socket = &arguments.api_socket;
     let listener = UnixListener::bind(socket).map_err(with(format!("Failed to open {socket}")))?;
     if let Some(path) = &arguments.metrics_path {
-        std::fs::File::create(path).map_err(with(format!("Could not initialize metrics {path}")))?;
+        std::fs::File::create(path)
+            .map_err(with(format!("Could not initialize metrics {path}")))?;
     }
     let machine = arguments.config_file.as_ref().map(|path| {
         let text = std::fs::read(path).map_err(with(format!("Unable to open {path}")))?;
-        let configuration: Configuration = serde_json::from_slice(&text)
-            .map_err(|error| format!("Configuration for VMM from one single json failed: {error}"))?;
+        let configuration: Configuration = serde_json::from_slice(&text).map_err(|error| {
+            format!("Configuration for VMM from one single json failed: {error}")
+        })?;
         Machine::boot(configuration)
             .map_err(|reason| format!("Building VMM configured from json failed: {reason}"))
     });
@@ -94,7 +96,9 @@ fn converse(stream: UnixStream, instance: &mut Instance, log: &Log) -> std::io::
             }
             Err(refusal) => {
                 let (Refusal::Goes(reason) | Refusal::Ends(reason)) = &refusal;
-                log.error(&format!("Received Error. Status code: 400 Bad Request. Message: {reason}"));
+                log.error(&format!(
+                    "Received Error. Status code: 400 Bad Request. Message: {reason}"
+                ));
                 http::write(stream, "400 Bad Request", Some(&refusal.body().to_string()))?;
                 if matches!(refusal, Refusal::Ends(_)) {
                     return Ok(Next::Exit(ExitCode::FAILURE));

@@ -14,6 +14,8 @@ pub struct Firecracker {
     /// A directory with a subdirectory for each further version, which holds `firecracker` and `jailer`: a snapshot is loaded by the very
     /// binary that wrote it.
     pub versions: Option<Utf8PathBuf>,
+    /// The device without which Firecracker runs no guest; another one only where something else stands in for Firecracker.
+    pub kvm: Utf8PathBuf,
     /// What every kernel is told beside its console; the usual when absent.
     pub kernel_arguments: Option<String>,
     /// How disks are read and written.
@@ -36,6 +38,7 @@ impl Default for Firecracker {
             binary: "/usr/bin/firecracker".into(),
             jailer: "/usr/bin/jailer".into(),
             versions: None,
+            kvm: "/dev/kvm".into(),
             kernel_arguments: None,
             io_engine: IoEngine::default(),
             disk_cache: DiskCache::default(),

@@ -53,8 +53,8 @@ impl Firecracker {
             source,
         })?;
         let cgroups = mount.ok_or(CgroupError::NoUnifiedHierarchy)?.join(&config.cgroup);
-        if !Utf8Path::new("/dev/kvm").exists() {
-            return Err(FirecrackerError::NoKvm);
+        if !config.kvm.exists() {
+            return Err(FirecrackerError::NoKvm { device: config.kvm });
         }
         let installation = Installation::prepare(
             &config.default,

@@ -13,6 +13,8 @@ pub struct FirecrackerConfig {
     pub default: Binaries,
     /// A directory with a subdirectory for each further version, which holds `firecracker` and `jailer`.
     pub versions: Option<Utf8PathBuf>,
+    /// The device without which Firecracker runs no guest.
+    pub kvm: Utf8PathBuf,
     /// Where runtime directories are prepared; root's, on a file system that allows execution.
     pub runtimes: Utf8PathBuf,
     /// How a launcher is started.

@@ -53,8 +53,11 @@ pub enum FirecrackerError {
         reason: String,
     },
     /// The host has no KVM at all.
-    #[error("Firecracker needs /dev/kvm, which this host lacks")]
-    NoKvm,
+    #[error("Firecracker needs {device}, which this host lacks")]
+    NoKvm {
+        /// The device.
+        device: Utf8PathBuf,
+    },
     /// The snapshot is of a Firecracker that this host does not have.
     #[error("no Firecracker of this host has the binary {sha256}")]
     OtherVersion {
@@ -107,7 +110,7 @@ impl FirecrackerError {
             | Self::Host(_)
             | Self::File { .. }
             | Self::Unusable { .. }
-            | Self::NoKvm
+            | Self::NoKvm { .. }
             | Self::Ended { .. }
             | Self::Exists
             | Self::State { .. } => Fault::Internal,

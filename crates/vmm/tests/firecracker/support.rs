@@ -46,7 +46,7 @@ pub(crate) fn binaries() -> Result<Binaries, String> {
     if !rustix::process::geteuid().is_root() {
         return Err("not root".to_owned());
     }
-    for path in ["/dev/kvm", "/dev/net/tun", "/usr/bin/gcc"] {
+    for path in [kvm().as_str(), "/dev/net/tun", "/usr/bin/gcc"] {
         if !Utf8Path::new(path).exists() {
             return Err(format!("no {path}"));
         }
@@ -58,6 +58,11 @@ pub(crate) fn binaries() -> Result<Binaries, String> {
         firecracker: find("COMPUTER_FIRECRACKER", "firecracker")?,
         jailer: find("COMPUTER_JAILER", "jailer")?,
     })
+}
+
+/// What guests run by. The simulator of the harness needs nothing of the kind.
+fn kvm() -> Utf8PathBuf {
+    std::env::var("COMPUTER_FIRECRACKER_KVM").map_or_else(|_| "/dev/kvm".into(), Utf8PathBuf::from)
 }
 
 /// Says why nothing is tried; fails where somebody wants it tried.
@@ -79,7 +84,11 @@ fn find(variable: &str, name: &str) -> Result<Utf8PathBuf, String> {
 pub(crate) fn config(root: &Utf8Path, cgroup: &str, default: Binaries) -> FirecrackerConfig {
     FirecrackerConfig {
         default,
-        versions: std::env::var("COMPUTER_FIRECRACKER_VERSIONS").ok().map(Utf8PathBuf::from),
+        versions: std::env::var("COMPUTER_FIRECRACKER_VERSIONS")
+            .ok()
+            .filter(|directory| !directory.is_empty())
+            .map(Utf8PathBuf::from),
+        kvm: kvm(),
         runtimes: root.join("runtimes"),
         launcher: Launcher {
             program: env!("CARGO_BIN_EXE_vmm-launcher").into(),

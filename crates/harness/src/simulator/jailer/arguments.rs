@@ -28,8 +28,7 @@ pub(super) enum Asked {
 impl Asked {
     /// Reads the words behind the program's name.
     pub(super) fn parse(words: impl IntoIterator<Item = String>) -> Result<Self, String> {
-        let mut arguments =
-            Arguments { chroot_base: "/srv/jailer".into(), ..Arguments::default() };
+        let mut arguments = Arguments { chroot_base: "/srv/jailer".into(), ..Arguments::default() };
         let (mut uid, mut gid) = (None, None);
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
@@ -62,7 +61,12 @@ impl Arguments {
     /// The name of the program, which the jailer wants to be Firecracker's.
     pub(super) fn program_name(&self) -> Result<&str, String> {
         let name = self.exec_file.file_name().filter(|name| name.contains("firecracker"));
-        name.ok_or_else(|| format!("Invalid filename. The filename of {} should contain firecracker", self.exec_file))
+        name.ok_or_else(|| {
+            format!(
+                "Invalid filename. The filename of {} should contain firecracker",
+                self.exec_file
+            )
+        })
     }
 }
 

@@ -5,7 +5,9 @@ use std::os::unix::fs::{DirBuilderExt as _, chown};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
-use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind_recursive, mount_change, unmount};
+use rustix::mount::{
+    MountPropagationFlags, UnmountFlags, mount_bind_recursive, mount_change, unmount,
+};
 
 use super::super::answer::with;
 use super::arguments::Arguments;
@@ -37,7 +39,8 @@ pub(super) fn lay_out(arguments: &Arguments) -> Result<Utf8PathBuf, String> {
 
 /// Makes `root` the root of this process, which has a mount namespace of its own, and lets go of the host's.
 pub(super) fn enter(root: &Utf8Path) -> Result<(), String> {
-    let failed = |action: &'static str| move |error: rustix::io::Errno| format!("{action}: {error}");
+    let failed =
+        |action: &'static str| move |error: rustix::io::Errno| format!("{action}: {error}");
     let private = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
     mount_change("/", private).map_err(failed("make all mounts downstream"))?;
     mount_bind_recursive(root.as_std_path(), root.as_std_path())
