@@ -6,6 +6,7 @@ use crate::connection::ConnectionArguments;
 use crate::copy::CopyArguments;
 use crate::doctor::DoctorArguments;
 use crate::exec::{AttachArguments, ExecArguments, SessionsArguments, ShellArguments};
+use crate::fork::ForkArguments;
 use crate::image::ImageArguments;
 use crate::machine::{
     CreateArguments, DeleteArguments, ListArguments, ResizeArguments, ShowArguments,
@@ -74,6 +75,8 @@ pub(crate) enum Command {
     Sessions(SessionsArguments),
     /// Copy files and directories into a machine and out of it.
     Cp(CopyArguments),
+    /// Make machines that go on from where another is, or from a snapshot.
+    Fork(Box<ForkArguments>),
     /// Boot a stopped machine.
     Start(StartArguments),
     /// Stop a machine; its disk stays.

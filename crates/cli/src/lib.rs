@@ -16,6 +16,7 @@ mod copy;
 pub mod doctor;
 mod error;
 mod exec;
+mod fork;
 pub mod image;
 mod machine;
 mod manual;

@@ -12,7 +12,8 @@ use crate::arguments::{Arguments, Command};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::{
-    copy, doctor, exec, image, machine, manual, operation, port, setup, snapshot, storage, volume,
+    copy, doctor, exec, fork, image, machine, manual, operation, port, setup, snapshot, storage,
+    volume,
 };
 
 /// The command failed.
@@ -66,6 +67,11 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, CliError> {
         }
         Command::Show(arguments) => {
             output.print(&machine::show(&connection.client()?, &arguments).await?)?;
+        }
+        Command::Fork(arguments) => {
+            let forked = fork::fork(&connection.client()?, *arguments).await?;
+            output.print(&forked)?;
+            return Ok(if forked.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
         }
         Command::Start(arguments) => {
             output.print(&machine::start(&connection.client()?, &arguments).await?)?;

@@ -62,6 +62,8 @@ error_codes! {
     InProgress = "in_progress", CONFLICT;
     /// The content is no longer of the expected version.
     VersionMismatch = "version_mismatch", CONFLICT;
+    /// The machine would have stood still for longer than the caller allows; it runs on.
+    PauseExceeded = "pause_exceeded", CONFLICT;
     /// The request is longer than is read.
     TooLarge = "too_large", PAYLOAD_TOO_LARGE;
     /// The range lies outside of the artifact.

@@ -20,6 +20,7 @@ pub mod exec_stream;
 pub mod file;
 pub mod file_path;
 pub mod file_stream;
+pub mod fork;
 pub mod guest;
 pub mod health;
 pub mod id;

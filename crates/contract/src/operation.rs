@@ -36,6 +36,8 @@ pub enum OperationKind {
     UploadSnapshot,
     /// Makes a machine from a snapshot.
     RestoreSnapshot,
+    /// Makes machines from a machine that runs, or from a snapshot; each child has an operation of its own.
+    Fork,
     /// Removes a snapshot.
     DeleteSnapshot,
     /// Makes a volume.
@@ -78,6 +80,7 @@ impl OperationKind {
             Self::CreateSnapshot => "create_snapshot",
             Self::UploadSnapshot => "upload_snapshot",
             Self::RestoreSnapshot => "restore_snapshot",
+            Self::Fork => "fork",
             Self::DeleteSnapshot => "delete_snapshot",
             Self::CreateVolume => "create_volume",
             Self::GrowVolume => "grow_volume",

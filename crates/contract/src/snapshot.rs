@@ -14,6 +14,22 @@ use crate::machine::{ArtifactRef, GuestProtocol};
 pub struct CreateSnapshotRequest {
     /// The name of the snapshot, chosen by the caller.
     pub snapshot_id: SnapshotId,
+    /// The longest that the virtual CPUs may stand still, in milliseconds. A snapshot that would take longer is given up with
+    /// `pause_exceeded`, and the machine runs on.
+    #[serde(
+        default,
+        deserialize_with = "forgiving::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub max_pause_ms: Option<u64>,
+}
+
+impl CreateSnapshotRequest {
+    /// A request for a snapshot of this name and nothing besides.
+    #[must_use]
+    pub fn named(snapshot_id: SnapshotId) -> Self {
+        Self { snapshot_id, max_pause_ms: None }
+    }
 }
 
 /// Whether a snapshot may be restored.

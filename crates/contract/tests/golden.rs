@@ -5,6 +5,7 @@
 use std::fmt::Debug;
 
 use contract::exec::{ExecRequest, ExecResponse};
+use contract::fork::{ForkAnswer, ForkRequest, ForkedMachine};
 use contract::machine::{
     ArtifactRef, CreateMachineRequest, Egress, GuestConfig, GuestProtocol, Identity, LoginWebhook,
     Machine, MachineAnswer, MachinePort, MachinesAnswer, Phase, PortName, PortProtocol,
@@ -22,7 +23,7 @@ use contract::upload::{
     UploadedArtifact,
 };
 use contract::volume::{Volume, VolumeKind};
-use contract::{ArtifactId, Secret, SnapshotArtifact};
+use contract::{ArtifactId, ErrorBody, ErrorCode, Secret, SnapshotArtifact};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -245,9 +246,58 @@ fn a_snapshot_comes_with_its_files() {
         }),
     );
     same(&SnapshotsAnswer { snapshots: Vec::new() }, &json!({"snapshots": []}));
+    same(&CreateSnapshotRequest::named("s.1".parse().unwrap()), &json!({"snapshot_id": "s.1"}));
     same(
-        &CreateSnapshotRequest { snapshot_id: "s.1".parse().unwrap() },
-        &json!({"snapshot_id": "s.1"}),
+        &CreateSnapshotRequest {
+            max_pause_ms: Some(100),
+            ..CreateSnapshotRequest::named("s.1".parse().unwrap())
+        },
+        &json!({"snapshot_id": "s.1", "max_pause_ms": 100}),
+    );
+}
+
+#[test]
+fn a_fork_is_answered_with_an_outcome_for_each_child() {
+    same(
+        &ForkRequest {
+            count: Some(2),
+            machine_ids: vec!["a".parse().unwrap(), "b".parse().unwrap()],
+            guest_config: None,
+            own_memory: true,
+            max_pause_ms: Some(100),
+        },
+        &json!({"count": 2, "machine_ids": ["a", "b"], "own_memory": true, "max_pause_ms": 100}),
+    );
+    same(&ForkRequest { count: Some(3), ..ForkRequest::default() }, &json!({"count": 3}));
+    let child = |name: &str| ForkedMachine {
+        machine_id: name.parse().unwrap(),
+        operation_id: Some("01aryz6s410000000000000000".parse().unwrap()),
+        machine: None,
+        error: None,
+    };
+    let error = ErrorBody {
+        error: "no room".into(),
+        code: ErrorCode::NoRoom,
+        operation_id: None,
+        partial: None,
+    };
+    same(
+        &ForkAnswer {
+            snapshot_id: "s.1".parse().unwrap(),
+            pause_ms: 9,
+            frozen_ms: 14,
+            children: vec![
+                ForkedMachine { machine: Some(machine()), ..child("box") },
+                ForkedMachine { error: Some(error), operation_id: None, ..child("b") },
+            ],
+        },
+        &json!({
+            "snapshot_id": "s.1", "pause_ms": 9, "frozen_ms": 14,
+            "children": [
+                {"machine_id": "box", "operation_id": "01aryz6s410000000000000000", "machine": serde_json::to_value(machine()).unwrap()},
+                {"machine_id": "b", "error": {"error": "no room", "code": "no_room"}},
+            ],
+        }),
     );
 }
 

@@ -109,7 +109,7 @@ pub async fn apply(step: &Step, operation: &OperationId, host: &Host) -> Result<
             host.guest.freeze(&reach(launch), self_thaw, deadline).await?;
             Ok(Effect::found(Finding::Moment { which: Moment::Freezing, at_us }))
         }
-        Step::Pause { launch } => {
+        Step::Pause { launch, .. } => {
             let stood_still = host.vmm(launch.vmm)?.pause(launch).await?;
             let at_us =
                 micros(host).saturating_sub(stood_still.as_micros().try_into().unwrap_or(0));

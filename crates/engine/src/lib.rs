@@ -20,6 +20,7 @@ mod disk;
 pub mod host;
 pub mod layout;
 pub mod mounts;
+mod pause;
 pub mod phase;
 pub mod plan;
 pub mod port;

@@ -7,7 +7,7 @@ use contract::OperationId;
 use tokio::sync::{MutexGuard, watch};
 use tracing::{Instrument, error, info_span};
 
-use crate::claim::{BusyError, Claims, Held};
+use crate::claim::{BusyError, Claim, Claims, Held};
 use crate::host::Host;
 use crate::plan::{Change, Hold, Plan};
 use crate::port::{BeginError, PortError};
@@ -111,6 +111,14 @@ impl Runner {
     /// The ports.
     pub fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// Claims something for longer than one operation does, until the answer is dropped.
+    ///
+    /// # Errors
+    /// When an operation has it.
+    pub fn hold(&self, claims: &[Claim]) -> Result<Held, BusyError> {
+        self.claims.take(claims)
     }
 
     /// Held from the gathering of facts to the begin, so that nothing is promised twice. Never across a step.

@@ -13,6 +13,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::apply::{Effect, apply};
 use crate::host::Host;
+use crate::pause::Pause;
 use crate::plan::{Change, Plan};
 use crate::port::{Closing, PortError};
 use crate::record::{Finding, Operation, OperationError};
@@ -25,17 +26,19 @@ use contract::operation::OperationState;
 pub async fn prepare(plan: &Plan, host: &Host) -> Result<Change, OperationError> {
     let mut findings = Vec::new();
     let mut noted = 0;
-    let mut is_paused = false;
+    let mut pause = None;
     for step in &plan.prepare {
-        let effect = make(step, plan, host).await.map_err(|error| failure(&error))?;
-        findings.extend(effect.findings);
-        // Between a pause and its resume nothing waits on the store.
-        match step {
-            Step::Pause { .. } => is_paused = true,
-            Step::Resume { .. } => is_paused = false,
-            _ => {}
+        pause = Pause::beginning(step, host).or(pause);
+        let made = match pause {
+            Some(pause) => pause.within(host, make(step, plan, host)).await,
+            None => make(step, plan, host).await,
+        };
+        findings.extend(made.map_err(|error| failure(&error))?.findings);
+        if matches!(step, Step::Resume { .. }) {
+            pause = None;
         }
-        if !is_paused {
+        // Between a pause and its resume nothing waits on the store.
+        if pause.is_none() {
             note(plan, &findings[noted..], host).await?;
             noted = findings.len();
         }

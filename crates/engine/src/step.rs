@@ -69,8 +69,12 @@ pub enum Step {
     SyncDirty { paths: Vec<Utf8PathBuf> },
     /// Freezes guest processes. Undo: thaw.
     Freeze { launch: Launch, self_thaw_ms: u64, deadline_ms: u64 },
-    /// Stops vCPUs. Undo: resume.
-    Pause { launch: Launch },
+    /// Stops vCPUs, from here to the resume for no longer than `limit_ms`. Undo: resume.
+    Pause {
+        launch: Launch,
+        #[serde(default)]
+        limit_ms: Option<u64>,
+    },
     /// Writes device state. Undo: give up what the VMM set aside.
     Capture { launch: Launch, into: Utf8PathBuf },
     /// Brings guest RAM out of a VMM that keeps it to itself.

@@ -19,7 +19,7 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
             host.vmm(spec.launch.vmm)?.end(&spec.launch).await
         }
         Step::KeepSecret { path, .. } => host.files.forget_secret(path).await,
-        Step::Pause { launch } => host.vmm(launch.vmm)?.resume(launch).await,
+        Step::Pause { launch, .. } => host.vmm(launch.vmm)?.resume(launch).await,
         Step::Freeze { launch, deadline_ms, .. } => {
             thaw(host, launch, Duration::from_millis(*deadline_ms)).await
         }

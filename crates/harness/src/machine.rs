@@ -124,7 +124,8 @@ impl Daemon {
         self.machine(record)
     }
 
-    fn machine(&self, record: Record) -> Result<Machine, HarnessError> {
+    /// A machine of this host that runs; one that does not is an error with the reason.
+    pub fn machine(&self, record: Record) -> Result<Machine, HarnessError> {
         if record.phase == contract::machine::Phase::Running {
             return Ok(Machine { id: record.id, client: self.client() });
         }
@@ -165,7 +166,7 @@ impl Machine {
 
     /// Takes a snapshot of it.
     pub async fn snapshot(&self, name: &str) -> Result<SnapshotAnswer, HarnessError> {
-        let request = CreateSnapshotRequest { snapshot_id: snapshot_id(name)? };
+        let request = CreateSnapshotRequest::named(snapshot_id(name)?);
         Ok(self.client.create_snapshot(&self.id, &request).await?)
     }
 

@@ -90,6 +90,24 @@ fn promise_p9_deleting_a_snapshot_is_all_or_nothing_at_every_fault() {
 }
 
 #[test]
+fn promise_p3_p4_a_fork_leaves_its_source_running_at_every_fault() {
+    sweep(&Case::new([Intent::Create("box")], Intent::Fork("box")));
+    sweep(&Case::new([Intent::Create("box")], Intent::Fork("box")).under_firecracker());
+}
+
+#[test]
+fn promise_p2_p7_naming_the_children_of_a_snapshot_leaves_nothing_behind_at_every_fault() {
+    let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved")];
+    sweep(&Case::new(arranged, Intent::ForkSnapshot("saved")));
+}
+
+#[test]
+fn promise_p7_p8_a_child_that_shares_memory_is_made_all_or_not_at_every_fault() {
+    let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved")];
+    sweep(&Case::new(arranged, Intent::RestoreDense("saved", "clone")));
+}
+
+#[test]
 fn promise_p7_p8_a_local_restore_is_all_or_nothing_at_every_fault() {
     let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved")];
     sweep(&Case::new(arranged, Intent::Restore("saved", "clone")));

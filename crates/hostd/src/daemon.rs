@@ -151,6 +151,7 @@ async fn start(
     let slots = usize::try_from(config.network.warm_slots).unwrap_or(usize::MAX);
     let network = Arc::clone(&wired.network);
     tasks.spawn(maintenance::keep_warm(api.clone(), network, slots, every, ending.clone()));
+    tasks.spawn(maintenance::collect(api.clone(), every, ending.clone()));
     tasks.spawn(mount_keeper::keep(api.clone(), ending.clone()));
     let every = Duration::from_millis(config.deadlines.scrub_interval_ms);
     tasks.spawn(maintenance::scrub(api.clone(), every, ending.clone()));

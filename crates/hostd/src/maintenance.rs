@@ -77,6 +77,19 @@ pub async fn keep_warm(
     network.keep_warm(&[]).await;
 }
 
+/// Deletes snapshots that nobody keeps any more, again and again.
+pub async fn collect(api: Api, every: Duration, ending: CancellationToken) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = ending.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        api.collect().await;
+    }
+}
+
 /// Hashes one snapshot after the other again, and quarantines what has changed (promise P6).
 pub async fn scrub(api: Api, every: Duration, ending: CancellationToken) {
     let mut ticks = interval(every);

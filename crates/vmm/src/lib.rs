@@ -5,6 +5,7 @@ pub mod conformance;
 pub mod firecracker;
 pub mod host;
 pub mod jail;
+mod memory_file;
 pub mod process;
 pub mod qemu;
 mod sys;

@@ -33,6 +33,7 @@ fn spec(dir: &Utf8Path) -> JailSpec {
         network_namespace: None,
         tap: None,
         directory: dir.to_owned(),
+        shared_memory: None,
         listeners: Vec::new(),
         runtime: dir.to_owned(),
         interpreter: None,

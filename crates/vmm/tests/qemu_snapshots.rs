@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use engine::port::{LaunchSpec, Vmm};
+use engine::port::{GuestMemory, LaunchSpec, Vmm};
 use support::{TestHost, counter_in, ticks};
 use vmm::conformance::Fixture;
 
@@ -50,6 +50,59 @@ async fn promise_p7_clones_of_one_snapshot_run_beside_their_source() {
         goes_on_from(counter, host.first_tick(clone).await);
     }
     host.wait_for_tick(&source, counter + 10).await;
+}
+
+#[tokio::test]
+async fn promise_p7_p10_clones_that_share_sealed_memory_go_on_and_leave_it_as_it_is() {
+    let Some(host) = TestHost::open("dense") else { return };
+    let source = host.cold().await;
+    host.qemu.launch(&source).await.unwrap();
+    host.wait_for_tick(&source, 5).await;
+    host.qemu.pause(&source.launch).await.unwrap();
+    let vmstate = host.new_file();
+    host.qemu.capture(&source.launch, &vmstate).await.unwrap();
+    let sealed = host.new_file();
+    std::fs::copy(source.launch.dir.join("memory"), &sealed).unwrap();
+    let before = std::fs::read(&sealed).unwrap();
+    let counter = counter_in(&sealed);
+    let mut clones =
+        [host.restored(&source, &vmstate).await, host.restored(&source, &vmstate).await];
+    host.qemu.resume(&source.launch).await.unwrap();
+
+    let mut mapped = Vec::new();
+    for clone in &mut clones {
+        std::fs::remove_file(clone.launch.dir.join("memory")).unwrap();
+        clone.memory = GuestMemory::Sealed { path: sealed.clone() };
+        host.qemu.launch(clone).await.unwrap();
+        mapped.extend(shared_inodes(&host, clone));
+        host.qemu.resume(&clone.launch).await.unwrap();
+    }
+
+    assert_eq!(mapped.len(), 2, "each maps it once");
+    assert_eq!(mapped[0], mapped[1], "and both the same");
+    for clone in &clones {
+        goes_on_from(counter, host.first_tick(clone).await);
+        host.wait_for_tick(clone, counter + 10).await;
+    }
+    assert!(
+        std::fs::read(&sealed).unwrap() == before,
+        "promise P5: no clone writes what is sealed"
+    );
+    // What is mapped needs no name: a snapshot may go while its clones run.
+    std::fs::remove_file(&sealed).unwrap();
+    host.qemu.end(&clones[0].launch).await.unwrap();
+    host.wait_for_tick(&clones[1], counter + 20).await;
+}
+
+/// The inodes of shared memory that the processes of a run map.
+fn shared_inodes(host: &TestHost, spec: &LaunchSpec) -> Vec<String> {
+    let processes = host.qemu.run(&spec.launch).cgroup().processes().unwrap();
+    let maps = processes.iter().map(|pid| std::fs::read_to_string(format!("/proc/{pid}/maps")));
+    let all: String = maps.map(|maps| maps.unwrap()).collect();
+    all.lines()
+        .filter(|line| line.contains("/memfd:guest-memory"))
+        .map(|line| line.split_whitespace().nth(4).unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]

@@ -26,6 +26,9 @@ pub(crate) struct CreateSnapshotArguments {
     /// The snapshot's name [default: the machine's, and the time].
     #[arg(long, value_name = "ID")]
     pub(crate) snapshot_id: Option<SnapshotId>,
+    /// Give up rather than let the machine stand still for longer than this, in milliseconds.
+    #[arg(long, value_name = "MS")]
+    pub(crate) max_pause_ms: Option<u64>,
     /// A key by which this command can be repeated without taking a second snapshot.
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<IdempotencyKey>,
@@ -36,10 +39,11 @@ pub(super) async fn create(
     client: &Client,
     arguments: CreateSnapshotArguments,
 ) -> Result<ShownSnapshot, CliError> {
-    let CreateSnapshotArguments { machine, snapshot_id, key } = arguments;
+    let CreateSnapshotArguments { machine, snapshot_id, max_pause_ms, key } = arguments;
     let snapshot_id = snapshot_id.unwrap_or_else(|| name_at(&machine, Timestamp::now()));
     let _progress = Progress::start(format!("taking snapshot {snapshot_id}"));
-    let request = CreateSnapshotRequest { snapshot_id };
+    let request =
+        CreateSnapshotRequest { max_pause_ms, ..CreateSnapshotRequest::named(snapshot_id) };
     let mut call = client.call(CreateSnapshot, &machine).body(&request);
     if let Some(key) = key {
         call = call.key(key);

@@ -5,14 +5,15 @@ use std::time::Duration;
 use super::{Client, ClientError};
 use crate::endpoint::table::{
     CreateMachine, CreatePublishedPort, CreateSnapshot, DeleteMachine, DeletePublishedPort,
-    DeleteSnapshot, EndExecSession, Exec, Health, ListExecSessions, ListMachineSnapshots,
-    ListMachines, ListOperations, ListPublishedPorts, ListSnapshots, OpenExecRelay, OperateOnFiles,
-    RestoreSnapshot, ShowMachine, ShowOperation, ShowSnapshot, StartMachine, StopMachine,
-    UploadSnapshot,
+    DeleteSnapshot, EndExecSession, Exec, ForkMachine, ForkSnapshot, Health, ListExecSessions,
+    ListMachineSnapshots, ListMachines, ListOperations, ListPublishedPorts, ListSnapshots,
+    OpenExecRelay, OperateOnFiles, RestoreSnapshot, ShowMachine, ShowOperation, ShowSnapshot,
+    StartMachine, StopMachine, UploadSnapshot,
 };
 use crate::exec::{DEFAULT_TIMEOUT_MS, ExecRequest, ExecResponse};
 use crate::exec_session::ExecSession;
 use crate::file::{FileOperationRequest, FileOperationResponse};
+use crate::fork::{ForkAnswer, ForkRequest};
 use crate::id::{ExecSessionId, MachineId, OperationId, PublishedPortId, SnapshotId};
 use crate::machine::{CreateMachineRequest, Machine};
 use crate::operation::{IdempotencyKey, Operation, OperationsQuery, WaitQuery};
@@ -172,6 +173,26 @@ impl Client {
     ) -> Result<Machine, ClientError> {
         let call = self.call(RestoreSnapshot, snapshot).query(wait).body(request);
         Ok(call.deadline(TRANSFER).send().await?.value.machine)
+    }
+
+    /// Makes machines that go on from where a running machine is.
+    pub async fn fork_machine(
+        &self,
+        machine: &MachineId,
+        request: &ForkRequest,
+        wait: &WaitQuery,
+    ) -> Result<ForkAnswer, ClientError> {
+        Ok(self.call(ForkMachine, machine).query(wait).body(request).send().await?.value)
+    }
+
+    /// Makes machines that go on from a snapshot.
+    pub async fn fork_snapshot(
+        &self,
+        snapshot: &SnapshotId,
+        request: &ForkRequest,
+        wait: &WaitQuery,
+    ) -> Result<ForkAnswer, ClientError> {
+        Ok(self.call(ForkSnapshot, snapshot).query(wait).body(request).send().await?.value)
     }
 
     /// Publishes a port of a machine.

@@ -9,6 +9,7 @@ use crate::exec::{ExecRequest, ExecResponse};
 use crate::exec_session::ExecSessionsAnswer;
 use crate::file::{FileOperationRequest, FileOperationResponse};
 use crate::file_stream::{FileChangeEvent, FileQuery, FileWrittenAnswer, WriteFileQuery};
+use crate::fork::{ForkAnswer, ForkRequest};
 use crate::health::HealthAnswer;
 use crate::id::{
     ExecSessionId, MachineId, MountId, OperationId, PublishedPortId, SnapshotId, VolumeId,
@@ -144,6 +145,12 @@ endpoints! {
     /// Makes a machine that goes on from a snapshot.
     RestoreSnapshot [Snapshots] POST "/snapshots/{snapshot_id}/restore" (SnapshotId) ? (WaitQuery)
         (Json<RestoreSnapshotRequest>) => CREATED (Json<MachineAnswer>);
+    /// Makes machines that go on from where a running machine is, after one pause of it.
+    ForkMachine [Machines] POST "/machines/{machine_id}/fork" (MachineId) ? (WaitQuery)
+        (Json<ForkRequest>) => CREATED (Json<ForkAnswer>);
+    /// Makes machines that go on from a snapshot.
+    ForkSnapshot [Snapshots] POST "/snapshots/{snapshot_id}/fork" (SnapshotId) ? (WaitQuery)
+        (Json<ForkRequest>) => CREATED (Json<ForkAnswer>);
     /// Sends the bytes of one file of a snapshot, or a range of them.
     ReadArtifact [Snapshots] GET "/snapshots/{snapshot_id}/artifacts/{artifact_id}" ((SnapshotId, ArtifactId)) ? (NoQuery)
         (Nothing) => OK (Bytes);

@@ -70,6 +70,15 @@ pub enum Change {
     },
     /// A snapshot was published.
     SnapshotAdded { snapshot: Box<Snapshot> },
+    /// Machines shall be made from a snapshot, each by an operation of its own.
+    Forked {
+        /// What they go on from.
+        snapshot: SnapshotId,
+        /// The snapshot, where it was taken for this.
+        taken: Option<Box<Snapshot>>,
+        /// Their names.
+        children: Vec<MachineId>,
+    },
     /// The sum of a large artifact became known.
     SnapshotSummed { snapshot: SnapshotId, artifact: ArtifactId, sum: ArtifactSum },
     /// A check found a snapshot changed.
@@ -156,7 +165,9 @@ impl Change {
                     return Err(IncompleteError("the VMM's process"));
                 }
             }
-            Self::SnapshotAdded { snapshot } => complete_snapshot(snapshot, findings)?,
+            Self::SnapshotAdded { snapshot } | Self::Forked { taken: Some(snapshot), .. } => {
+                complete_snapshot(snapshot, findings)?;
+            }
             Self::CommandRan { outcome, .. } => {
                 *outcome = findings.iter().find_map(|finding| match finding {
                     Finding::CommandEnded { outcome } => Some(outcome.clone()),
@@ -178,6 +189,7 @@ impl Change {
             | Self::MachineFailed { .. }
             | Self::MachineStopped { .. }
             | Self::MachineRemoved { .. }
+            | Self::Forked { taken: None, .. }
             | Self::MountAdded { .. }
             | Self::MountsSeen { .. }
             | Self::MountRemoved { .. }
@@ -197,6 +209,16 @@ impl Change {
             | Self::PortsMoved { .. } => {}
         }
         Ok(self)
+    }
+
+    /// The snapshot that the change adds.
+    pub fn added_snapshot(&self) -> Option<&Snapshot> {
+        match self {
+            Self::SnapshotAdded { snapshot } | Self::Forked { taken: Some(snapshot), .. } => {
+                Some(snapshot)
+            }
+            _ => None,
+        }
     }
 
     /// The ports of the host that the change gives to relays.

@@ -131,7 +131,9 @@ pub fn writes(change: &Change, records: &dyn Lookup) -> Result<Vec<Write>, Write
             record.mounts.retain(|other| other.id != *mount);
             Ok(vec![Write::Machine(Box::new(record))])
         }
-        Change::SnapshotAdded { snapshot } => Ok(vec![Write::Snapshot(snapshot.clone())]),
+        Change::SnapshotAdded { snapshot } | Change::Forked { taken: Some(snapshot), .. } => {
+            Ok(vec![Write::Snapshot(snapshot.clone())])
+        }
         Change::SnapshotSummed { snapshot, artifact, sum } => {
             let Some(mut record) = records.snapshot(snapshot) else { return Ok(vec![]) };
             for sealed in &mut record.artifacts {
@@ -190,9 +192,10 @@ pub fn writes(change: &Change, records: &dyn Lookup) -> Result<Vec<Write>, Write
             Ok(vec![Write::RemovePublishedPort(machine.clone(), port.clone())])
         }
         Change::PortsMoved { machine, moved } => Ok(moved_ports(records, machine, moved)),
-        Change::FilesOpened { .. } | Change::UploadFinished { .. } | Change::CommandRan { .. } => {
-            Ok(vec![])
-        }
+        Change::Forked { taken: None, .. }
+        | Change::FilesOpened { .. }
+        | Change::UploadFinished { .. }
+        | Change::CommandRan { .. } => Ok(vec![]),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod compatibility;
 mod disk;
 mod facts;
 pub mod files;
+pub mod fork;
 pub mod machine;
 pub mod mount;
 pub mod published_port;

@@ -5,7 +5,7 @@ use contract::artifact::{ArtifactId, SnapshotArtifact};
 use contract::machine::GuestProtocol;
 use contract::operation::OperationKind;
 use contract::restore::{DurableSnapshot, RestoreSnapshotRequest, Verify};
-use contract::{PresignedUrl, Sha256Hex, SnapshotId, VolumeId};
+use contract::{PresignedUrl, Sha256Hex, VolumeId};
 
 use crate::claim::Claim;
 use crate::layout::machine_file;
@@ -52,12 +52,7 @@ pub fn plan(
         ));
     }
     compatibility::check(&origin.host, here)?;
-    if request.dense && origin.host.vmm == VmmKind::Qemu {
-        return Err(Refusal::new(
-            ErrorCode::Refused,
-            "dense restores are not offered by this VMM; leave `dense` out",
-        ));
-    }
+    let memory = memory(request, source, origin)?;
     if request.memory_mib.is_some_and(|mib| mib != origin.host.shape.memory_mib) {
         return Err(Refusal::new(
             ErrorCode::Refused,
@@ -67,7 +62,8 @@ pub fn plan(
     let storage_bytes = storage(request, manifest)?;
     let user_disks = user_disks(manifest);
     let user_bytes = user_disks.iter().map(|(_, size)| size).sum::<u64>();
-    facts.room_for(origin.host.shape.memory_mib, storage_bytes.saturating_add(user_bytes))?;
+    let memory_mib = facts.memory_of(&memory, origin.host.shape.memory_mib);
+    facts.room_for(memory_mib, storage_bytes.saturating_add(user_bytes))?;
 
     let user_volume_ids: Vec<VolumeId> =
         (1..).take(user_disks.len()).map(|number| VolumeId::user_of(id, number)).collect();
@@ -84,7 +80,7 @@ pub fn plan(
         guest_config: request.guest_config.clone().unwrap_or_default(),
         user_volume_ids,
         relays: facts.relays_for_start(&[])?,
-        memory: memory(source, origin.host.vmm, &origin.snapshot),
+        memory,
         restored_from: Some(origin.snapshot.clone()),
         machine_id_hex: format!("{:032x}", facts.random),
         identity: None,
@@ -145,11 +141,25 @@ pub fn plan(
     })
 }
 
-/// Firecracker always maps memory privately; QEMU maps a clone of the machine's own, so that it can be cloned again.
-fn memory(source: &Source<'_>, vmm: VmmKind, snapshot: &SnapshotId) -> Memory {
-    match (source, vmm) {
-        (Source::Local(_), VmmKind::Firecracker) => Memory::Sealed { snapshot: snapshot.clone() },
-        (Source::Durable(_), _) | (_, VmmKind::Qemu) => Memory::Own,
+/// Firecracker always maps memory privately; QEMU, unless asked to be dense, maps a clone of the machine's own, so that it can be
+/// cloned again.
+fn memory(
+    request: &RestoreSnapshotRequest,
+    source: &Source<'_>,
+    origin: &SnapshotOrigin,
+) -> Result<Memory, Refusal> {
+    match (source, origin.host.vmm, request.dense) {
+        (Source::Local(_), VmmKind::Firecracker, _) | (Source::Local(_), VmmKind::Qemu, true) => {
+            Ok(Memory::Sealed { snapshot: origin.snapshot.clone() })
+        }
+        (Source::Local(_), VmmKind::Qemu, false) | (Source::Durable(_), _, false) => {
+            Ok(Memory::Own)
+        }
+        (Source::Durable(_), VmmKind::Firecracker, true) => Ok(Memory::Own),
+        (Source::Durable(_), VmmKind::Qemu, true) => Err(Refusal::new(
+            ErrorCode::Refused,
+            "dense restores share the memory of a snapshot of this host; leave `dense` out",
+        )),
     }
 }
 

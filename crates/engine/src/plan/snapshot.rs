@@ -1,10 +1,10 @@
-//! Plans of a snapshot's life: create and delete.
+//! Plans of a snapshot's life: create and delete; and how one is taken, which forks do too.
 
-use contract::ErrorCode;
 use contract::artifact::ArtifactId;
 use contract::machine::GuestProtocol;
 use contract::operation::OperationKind;
 use contract::snapshot::CreateSnapshotRequest;
+use contract::{ErrorCode, SnapshotId};
 
 use crate::claim::Claim;
 use crate::layout::{machine_file, snapshot_file};
@@ -16,8 +16,6 @@ use crate::step::Step;
 use super::{Change, Facts, Hold, Plan, Refusal};
 
 /// Takes a snapshot of a running machine. `origin` is what the VMM says a snapshot depends on here and now.
-///
-/// Between `Pause` and `Resume` only device state is written and files are cloned.
 pub fn create(
     machine: &Machine,
     request: &CreateSnapshotRequest,
@@ -25,6 +23,46 @@ pub fn create(
     facts: &Facts<'_>,
 ) -> Result<Plan, Refusal> {
     let id = &request.snapshot_id;
+    let Taking { prepare, snapshot } = take(machine, id, request.max_pause_ms, origin, facts)?;
+    let published = facts.settings.layout.snapshot(id);
+    let finish = artifacts(machine)
+        .into_iter()
+        .map(|artifact| Step::SumArtifact {
+            snapshot: id.clone(),
+            dir: published.clone(),
+            artifact,
+        })
+        .collect();
+    Ok(Plan {
+        operation: facts.operation.clone(),
+        kind: OperationKind::CreateSnapshot,
+        resource_id: id.to_string(),
+        claims: vec![Claim::machine(&machine.id), Claim::snapshot(id)],
+        hold: Hold::UntilCommit,
+        prepare,
+        commit: Change::SnapshotAdded { snapshot: Box::new(snapshot) },
+        finish,
+    })
+}
+
+/// A snapshot that is about to be taken.
+pub(super) struct Taking {
+    /// From the sync before the pause to the published files.
+    pub(super) prepare: Vec<Step>,
+    /// Its record, without what only the steps find out.
+    pub(super) snapshot: Snapshot,
+}
+
+/// The steps of a snapshot, by whatever operation it is taken.
+///
+/// Between `Pause` and `Resume` only device state is written and files are cloned.
+pub(super) fn take(
+    machine: &Machine,
+    id: &SnapshotId,
+    limit_ms: Option<u64>,
+    origin: Origin,
+    facts: &Facts<'_>,
+) -> Result<Taking, Refusal> {
     let Phase::Running { run } = &machine.phase else {
         return Err(Refusal::new(
             ErrorCode::WrongState,
@@ -67,7 +105,7 @@ pub fn create(
         // What the guest wrote meanwhile would be written back within the pause, before a file can share its blocks.
         prepare.push(Step::SyncDirty { paths: dirty });
     }
-    prepare.push(Step::Pause { launch: launch.clone() });
+    prepare.push(Step::Pause { launch: launch.clone(), limit_ms });
     let captured = scratch.join(snapshot_file::CAPTURED);
     prepare.push(Step::Capture { launch: launch.clone(), into: captured.clone() });
     if memory_is_cloned(machine)? {
@@ -90,11 +128,6 @@ pub fn create(
     // The VMM had the captured file open; what is sealed is an inode it never saw.
     prepare.push(clone(captured, snapshot_file::VMSTATE));
 
-    let artifacts: Vec<ArtifactId> =
-        [ArtifactId::VmState, ArtifactId::Memory, ArtifactId::DiskSystem]
-            .into_iter()
-            .chain((1..).take(machine.user_volume_ids.len()).map(ArtifactId::DiskUser))
-            .collect();
     let described = SnapshotOrigin {
         snapshot: id.clone(),
         machine: machine.id.clone(),
@@ -107,45 +140,36 @@ pub fn create(
         agent_version: machine.agent_version.clone(),
         parent: machine.restored_from.clone(),
     };
-    let published = layout.snapshot(id);
     prepare.extend([
         Step::Seal {
             request: Box::new(SealRequest {
                 dir: scratch.clone(),
-                artifacts: artifacts.clone(),
+                artifacts: artifacts(machine),
                 leftovers: vec![snapshot_file::CAPTURED.into()],
                 origin: described.clone(),
             }),
         },
-        Step::Publish { from: scratch, to: published.clone() },
+        Step::Publish { from: scratch, to: layout.snapshot(id) },
     ]);
-    let finish = artifacts
+    let snapshot = Snapshot {
+        origin: described,
+        source_runtime_host: Some(run.slot.runtime_address),
+        artifacts: vec![],
+        pause_us: None,
+        frozen_us: None,
+        state: SnapshotState::Complete,
+        is_of_fork: false,
+    };
+    Ok(Taking { prepare, snapshot })
+}
+
+/// The files of a snapshot of this machine, its manifest aside.
+fn artifacts(machine: &Machine) -> Vec<ArtifactId> {
+    let disks = (1..).take(machine.user_volume_ids.len()).map(ArtifactId::DiskUser);
+    [ArtifactId::VmState, ArtifactId::Memory, ArtifactId::DiskSystem]
         .into_iter()
-        .map(|artifact| Step::SumArtifact {
-            snapshot: id.clone(),
-            dir: published.clone(),
-            artifact,
-        })
-        .collect();
-    Ok(Plan {
-        operation: facts.operation.clone(),
-        kind: OperationKind::CreateSnapshot,
-        resource_id: id.to_string(),
-        claims: vec![Claim::machine(&machine.id), Claim::snapshot(id)],
-        hold: Hold::UntilCommit,
-        prepare,
-        commit: Change::SnapshotAdded {
-            snapshot: Box::new(Snapshot {
-                origin: described,
-                source_runtime_host: Some(run.slot.runtime_address),
-                artifacts: vec![],
-                pause_us: None,
-                frozen_us: None,
-                state: SnapshotState::Complete,
-            }),
-        },
-        finish,
-    })
+        .chain(disks)
+        .collect()
 }
 
 /// Whether guest RAM is a file of the machine's own, which is cloned within the pause, or is collected from the VMM after it.

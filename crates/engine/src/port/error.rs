@@ -20,6 +20,8 @@ pub enum Fault {
     Absent,
     /// It cannot be had at the moment: 503.
     Unavailable,
+    /// A machine would have stood still for longer than the caller allows: 409.
+    PauseExceeded,
 }
 
 /// A failed effect. `Display` names the operation and its object; `source` holds the cause.

@@ -134,7 +134,9 @@ impl Operation {
         let is_recorded = self.state == OperationState::Committed
             && matches!(
                 self.plan.commit,
-                Change::MachineStarted { .. } | Change::SnapshotAdded { .. }
+                Change::MachineStarted { .. }
+                    | Change::SnapshotAdded { .. }
+                    | Change::Forked { .. }
             );
         (!is_recorded).then_some(self.plan)
     }

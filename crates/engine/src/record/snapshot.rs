@@ -149,6 +149,9 @@ pub struct Snapshot {
     pub frozen_us: Option<u64>,
     /// Usable or not.
     pub state: SnapshotState,
+    /// Whether it was taken for a fork alone: no caller sees it, and it goes when no child of the fork needs it.
+    #[serde(default)]
+    pub is_of_fork: bool,
 }
 
 impl Snapshot {

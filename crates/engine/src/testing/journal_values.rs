@@ -193,6 +193,7 @@ pub(super) fn snapshot(name: &str) -> Snapshot {
         pause_us: None,
         frozen_us: None,
         state: SnapshotState::Complete,
+        is_of_fork: false,
     }
 }
 

@@ -233,6 +233,7 @@ pub(crate) fn snapshot(name: &str) -> Snapshot {
         pause_us: None,
         frozen_us: None,
         state: SnapshotState::Complete,
+        is_of_fork: false,
     }
 }
 

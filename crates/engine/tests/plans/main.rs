@@ -4,6 +4,7 @@
 
 mod facts;
 mod files;
+mod forks;
 mod machines;
 mod mounts;
 mod ports;

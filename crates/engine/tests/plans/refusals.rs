@@ -87,7 +87,7 @@ fn only_a_stopped_machine_is_started_and_only_a_running_one_is_snapshotted() {
     let refusal = machine::start(&moment.machines[0], &moment.facts()).unwrap_err();
     assert_eq!(refusal.code, ErrorCode::WrongState);
     moment.machines[0].phase = Phase::Stopped { reason: None };
-    let wanted = CreateSnapshotRequest { snapshot_id: snapshot_id("saved") };
+    let wanted = CreateSnapshotRequest::named(snapshot_id("saved"));
     let refusal = snapshot::create(&moment.machines[0], &wanted, origin(), &moment.facts());
     assert_eq!(refusal.unwrap_err().code, ErrorCode::WrongState);
 }

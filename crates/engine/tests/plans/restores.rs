@@ -25,7 +25,7 @@ const FILES: [(ArtifactId, u64); 3] = [
     (ArtifactId::DiskSystem, 2 << 30),
 ];
 
-fn manifest() -> Manifest {
+pub(crate) fn manifest() -> Manifest {
     let file =
         |(artifact, size_bytes)| ManifestFile { artifact, size_bytes, data_bytes: size_bytes };
     Manifest { origin: snapshot_origin("saved"), files: FILES.map(file).to_vec() }

@@ -26,7 +26,7 @@ fn promise_p3_p5_only_device_state_and_clones_lie_between_pause_and_resume() {
     let moment = Moment::with_box();
     let machine = &moment.machines[0];
     let launch = run_of(machine).launch.clone();
-    let request = CreateSnapshotRequest { snapshot_id: snapshot_id("saved") };
+    let request = CreateSnapshotRequest::named(snapshot_id("saved"));
     let plan = snapshot::create(machine, &request, origin(), &moment.facts()).unwrap();
     let scratch = format!("/root/scratch/{}", this());
     let (memory, disk) = ("/root/machines/box/memory", "/root/machines/box/system.img");
@@ -43,7 +43,7 @@ fn promise_p3_p5_only_device_state_and_clones_lie_between_pause_and_resume() {
             Step::SyncDirty { paths: vec![disk.into(), memory.into()] },
             Step::Freeze { launch: launch.clone(), self_thaw_ms: 30_000, deadline_ms: 2_000 },
             Step::SyncDirty { paths: vec![disk.into(), memory.into()] },
-            Step::Pause { launch: launch.clone() },
+            Step::Pause { launch: launch.clone(), limit_ms: None },
             Step::Capture {
                 launch: launch.clone(),
                 into: format!("{scratch}/vmstate.captured").into(),
@@ -79,7 +79,7 @@ fn promise_p3_p5_only_device_state_and_clones_lie_between_pause_and_resume() {
 fn a_guest_without_an_agent_is_paused_and_not_frozen() {
     let mut moment = Moment::with_box();
     moment.machines[0].guest_protocol = contract::machine::GuestProtocol::None;
-    let request = CreateSnapshotRequest { snapshot_id: snapshot_id("saved") };
+    let request = CreateSnapshotRequest::named(snapshot_id("saved"));
     let plan = snapshot::create(&moment.machines[0], &request, origin(), &moment.facts()).unwrap();
     let names: Vec<&str> = plan.prepare.iter().map(Step::name).collect();
     assert_eq!(

@@ -2,6 +2,7 @@
 
 use contract::artifact::{ArtifactId, SnapshotArtifact};
 use contract::exec::ExecRequest;
+use contract::fork::ForkRequest;
 use contract::machine::{ArtifactRef, CreateMachineRequest, GuestProtocol, ResizeMachineRequest};
 use contract::machine::{PortName, PortProtocol};
 use contract::mount::{CreateMountRequest, MountConfig, MountKind};
@@ -15,8 +16,8 @@ use contract::volume::{AttachVolumeRequest, CreateVolumeRequest};
 use contract::{ErrorCode, MachineId, Secret, SnapshotId, VolumeId};
 use engine::layout::Layout;
 use engine::plan::{
-    Facts, FinishedPart, Permission, Plan, Refusal, command, files, machine, mount, published_port,
-    relay, resize, restore, snapshot, upload, volume,
+    Facts, FinishedPart, Permission, Plan, Refusal, command, files, fork, machine, mount,
+    published_port, relay, resize, restore, snapshot, upload, volume,
 };
 use engine::port::CommandJob;
 use engine::record::{Finding, Machine, Manifest, Snapshot};
@@ -43,6 +44,12 @@ pub enum Intent {
     Delete(&'static str),
     /// Take a snapshot of a machine.
     Snapshot(&'static str, &'static str),
+    /// Take the snapshot of a machine that a fork's children are made of.
+    Fork(&'static str),
+    /// Name children of a snapshot.
+    ForkSnapshot(&'static str),
+    /// Restore a snapshot onto memory that its clones share.
+    RestoreDense(&'static str, &'static str),
     /// Delete a snapshot.
     DeleteSnapshot(&'static str),
     /// Restore a local snapshot as a machine.
@@ -116,9 +123,27 @@ impl Intent {
             Self::Delete(name) => Ok(machine::delete(facts.machine(&machine_id(name))?, facts)),
             Self::Snapshot(of, name) => {
                 let machine = facts.machine(&machine_id(of))?;
-                let request = CreateSnapshotRequest { snapshot_id: snapshot_id(name) };
+                let request = CreateSnapshotRequest::named(snapshot_id(name));
                 let origin = origin(machine.vmm, machine.shape);
                 snapshot::create(machine, &request, origin, facts)
+            }
+            Self::Fork(of) => {
+                let machine = facts.machine(&machine_id(of))?;
+                fork::of_machine(
+                    machine,
+                    &two_children(),
+                    origin(machine.vmm, machine.shape),
+                    facts,
+                )
+            }
+            Self::ForkSnapshot(name) => {
+                fork::of_snapshot(snapshot_of(rows, name)?, &two_children(), facts)
+            }
+            Self::RestoreDense(from, name) => {
+                let snapshot = snapshot_of(rows, from)?;
+                let request = fork::child(machine_id(name), &two_children(), snapshot);
+                let source = restore::Source::Local(snapshot);
+                plan_restore(&request, &source, &manifest(rows, from)?, facts)
             }
             Self::DeleteSnapshot(name) => snapshot::delete(snapshot_of(rows, name)?, facts),
             Self::Restore(from, name) => {
@@ -211,6 +236,7 @@ impl Intent {
             Self::Create(name)
             | Self::CreateMmds(name)
             | Self::Restore(_, name)
+            | Self::RestoreDense(_, name)
             | Self::RestoreDurable(_, name) => Some(Self::Delete(name)),
             Self::Snapshot(_, name) => Some(Self::DeleteSnapshot(name)),
             Self::Start(name) => Some(Self::Stop(name)),
@@ -224,6 +250,8 @@ impl Intent {
             Self::DeleteVolume(name) => Some(Self::MakeVolume(name)),
             Self::Attach(name, _) => Some(Self::Detach(name)),
             Self::DeleteSnapshot(_)
+            | Self::Fork(_)
+            | Self::ForkSnapshot(_)
             | Self::Upload(_)
             | Self::Command(_)
             | Self::Retire(_)
@@ -282,6 +310,10 @@ fn resized(
 
 fn volume_id(name: &str) -> VolumeId {
     name.parse().expect("a volume id of a test")
+}
+
+fn two_children() -> ForkRequest {
+    ForkRequest { count: Some(2), ..ForkRequest::default() }
 }
 
 fn publish_request(name: &str) -> CreatePublishedPortRequest {

@@ -20,8 +20,7 @@ fn promise_p3_p4_the_daemon_dies_at_any_instant_of_a_snapshot_and_the_source_run
         let whole = began.elapsed();
         for step in 0..INSTANTS {
             let (client, id) = (host.client(), machine.id.clone());
-            let request =
-                contract::snapshot::CreateSnapshotRequest { snapshot_id: snapshot_id("saved")? };
+            let request = contract::snapshot::CreateSnapshotRequest::named(snapshot_id("saved")?);
             let caller = tokio::spawn(async move { client.create_snapshot(&id, &request).await });
             tokio::time::sleep(whole * step / (INSTANTS - 1)).await;
             host.kill().await?;

@@ -6,6 +6,7 @@ mod deaths;
 mod disks;
 mod exec;
 mod files;
+mod forks;
 mod hostile;
 mod life;
 mod login;

@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri};
 use contract::operation::IdempotencyKey;
-use contract::{ErrorCode, Sha256Hex};
+use contract::{ErrorCode, OperationId, Sha256Hex};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -111,6 +111,13 @@ impl Origin {
     /// Of what the daemon does without being asked by name.
     pub(super) fn unasked() -> Self {
         Self { key: None, sha256: Sha256Hex::from_bytes(&[0; 32]) }
+    }
+
+    /// Of one child of an operation: a key of its own, which repeats no other.
+    pub(super) fn child(of: &OperationId, name: &str) -> Self {
+        let key = format!("{of}/{name}").parse().expect("ids are visible ASCII, and short enough");
+        let sha256 = Sha256::new_with_prefix(name.as_bytes()).finalize();
+        Self { key: Some(key), sha256: Sha256Hex::from_bytes(&sha256.into()) }
     }
 
     fn of(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Self, Failure> {

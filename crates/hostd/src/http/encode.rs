@@ -198,6 +198,7 @@ fn success(kind: OperationKind) -> u16 {
         OperationKind::CreateMachine
         | OperationKind::CreateSnapshot
         | OperationKind::RestoreSnapshot
+        | OperationKind::Fork
         | OperationKind::CreateVolume
         | OperationKind::CreatePublishedPort
         | OperationKind::CreateMount => 201,
@@ -222,7 +223,7 @@ fn success(kind: OperationKind) -> u16 {
 }
 
 /// Rounded up: a pause of half a millisecond is no pause of none.
-fn milliseconds(microseconds: Option<u64>) -> u64 {
+pub(super) fn milliseconds(microseconds: Option<u64>) -> u64 {
     microseconds.unwrap_or(0).div_ceil(1000)
 }
 

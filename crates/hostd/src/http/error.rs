@@ -57,6 +57,18 @@ pub(super) fn code_of(fault: Fault) -> ErrorCode {
         Fault::NoRoom => ErrorCode::NoRoom,
         Fault::Absent => ErrorCode::NotFound,
         Fault::Unavailable => ErrorCode::Unavailable,
+        Fault::PauseExceeded => ErrorCode::PauseExceeded,
+    }
+}
+
+impl From<Failure> for ErrorBody {
+    fn from(failure: Failure) -> Self {
+        Self {
+            error: failure.reason,
+            code: failure.code,
+            operation_id: failure.operation,
+            partial: failure.partial,
+        }
     }
 }
 
@@ -92,18 +104,13 @@ impl IntoResponse for Failure {
         }
         let retry_after = self.code.retry_after();
         let operation = self.operation.clone();
-        let body = ErrorBody {
-            error: self.reason,
-            code: self.code,
-            operation_id: self.operation,
-            partial: self.partial,
-        };
-        let mut response = (status, Json(body)).into_response();
+        let code = self.code;
+        let mut response = (status, Json(ErrorBody::from(self))).into_response();
         let headers = response.headers_mut();
         if let Some(wait) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
-        if self.code == ErrorCode::Unauthenticated {
+        if code == ErrorCode::Unauthenticated {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(operation) = operation {
@@ -132,6 +139,7 @@ mod tests {
             (Fault::NoRoom, 507),
             (Fault::Absent, 404),
             (Fault::Unavailable, 503),
+            (Fault::PauseExceeded, 409),
         ] {
             let failure = Failure::from(PortError::plain(fault, "try"));
             assert_eq!(failure.into_response().status(), status);

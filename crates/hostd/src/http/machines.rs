@@ -152,7 +152,7 @@ impl Api {
     }
 
     /// The machine once it is no longer starting.
-    async fn settled(&self, id: &MachineId) -> Result<Machine, Failure> {
+    pub(super) async fn settled(&self, id: &MachineId) -> Result<Machine, Failure> {
         let start = Duration::from_millis(self.host().settings.deadlines.start_ms);
         let looking = async {
             loop {

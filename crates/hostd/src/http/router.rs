@@ -13,8 +13,8 @@ use super::api::Api;
 use super::auth::{Token, require};
 use super::error::Failure;
 use super::{
-    bytes, exec, files, host, machines, mounts, operations, published_ports, snapshots, storage,
-    transfer, volumes,
+    bytes, exec, files, fork, host, machines, mounts, operations, published_ports, snapshots,
+    storage, transfer, volumes,
 };
 
 /// The router under construction, and the names of what it serves.
@@ -66,6 +66,8 @@ fn table() -> Table {
         .serve(endpoint::DeleteSnapshot, snapshots::delete)
         .serve(endpoint::UploadSnapshot, transfer::upload)
         .serve(endpoint::RestoreSnapshot, transfer::restore)
+        .serve(endpoint::ForkMachine, fork::of_machine)
+        .serve(endpoint::ForkSnapshot, fork::of_snapshot)
         .serve(endpoint::ReadArtifact, bytes::read)
         .serve(endpoint::ListVolumes, volumes::list)
         .serve(endpoint::CreateVolume, volumes::create)

@@ -9,6 +9,7 @@ use contract::snapshot::{CreateSnapshotRequest, SnapshotsAnswer};
 use contract::{ErrorCode, MachineId, SnapshotId};
 use engine::plan::{self, Change, Refusal};
 use engine::port::OriginOf;
+use engine::record::Origin;
 
 use super::answer::{Answered, json, of_operation};
 use super::api::Api;
@@ -41,13 +42,7 @@ async fn take(
     machine: MachineId,
     sent: Sent<CreateSnapshotRequest>,
 ) -> Result<Outcome, Failure> {
-    let record = api.machine(&machine).await?;
-    let Some(run) = record.phase.run() else {
-        let reason = format!("machine {machine} is {}", record.phase.public().as_str());
-        return Err(Failure::new(ErrorCode::WrongState, reason));
-    };
-    let vmm = api.host().vmm(record.vmm)?;
-    let origin = vmm.origin(&record.shape, OriginOf::Run(&run.launch)).await?;
+    let origin = api.origin_of(&machine).await?;
     let plan = move |facts: &plan::Facts<'_>| {
         let machine = facts.machine(&machine)?;
         plan::snapshot::create(machine, &sent.body, origin, facts).map(Decision::from)
@@ -55,9 +50,23 @@ async fn take(
     api.mutate(sent.origin, plan).await
 }
 
+impl Api {
+    /// What a snapshot of this machine would depend on; it has to run.
+    pub(super) async fn origin_of(&self, machine: &MachineId) -> Result<Origin, Failure> {
+        let record = self.machine(machine).await?;
+        let Some(run) = record.phase.run() else {
+            let reason = format!("machine {machine} is {}", record.phase.public().as_str());
+            return Err(Failure::new(ErrorCode::WrongState, reason));
+        };
+        let vmm = self.host().vmm(record.vmm)?;
+        Ok(vmm.origin(&record.shape, OriginOf::Run(&run.launch)).await?)
+    }
+}
+
 pub(super) async fn list(State(api): State<Api>) -> Answered {
     let records = api.host().journal.snapshots().await?;
-    let snapshots = records.iter().map(encode::snapshot).collect();
+    let seen = records.iter().filter(|record| !record.is_of_fork);
+    let snapshots = seen.map(encode::snapshot).collect();
     Ok(json(StatusCode::OK, SnapshotsAnswer { snapshots }))
 }
 
@@ -67,7 +76,8 @@ pub(super) async fn list_of_machine(
     At(machine): At<MachineId>,
 ) -> Answered {
     let records = api.host().journal.snapshots().await?;
-    let of_machine = records.iter().filter(|record| record.origin.machine == machine);
+    let seen = records.iter().filter(|record| !record.is_of_fork);
+    let of_machine = seen.filter(|record| record.origin.machine == machine);
     let snapshots = of_machine.map(encode::snapshot).collect();
     Ok(json(StatusCode::OK, SnapshotsAnswer { snapshots }))
 }

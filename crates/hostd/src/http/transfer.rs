@@ -75,7 +75,7 @@ pub(super) async fn restore(
 }
 
 /// The manifest is read and verified before anything is planned.
-async fn go_on(
+pub(super) async fn go_on(
     api: &Api,
     id: SnapshotId,
     sent: Sent<RestoreSnapshotRequest>,
@@ -102,7 +102,7 @@ async fn go_on(
     api.mutate(sent.origin, plan).await
 }
 
-fn found<'a>(id: &SnapshotId, facts: &plan::Facts<'a>) -> Result<&'a Snapshot, Refusal> {
+pub(super) fn found<'a>(id: &SnapshotId, facts: &plan::Facts<'a>) -> Result<&'a Snapshot, Refusal> {
     let found = facts.snapshots.iter().find(|record| record.origin.snapshot == *id);
     found.ok_or_else(|| Refusal::new(ErrorCode::NotFound, format!("no snapshot {id}")))
 }

@@ -17,12 +17,12 @@ use engine::port::Launch;
 
 use crate::cgroup::Limits;
 use crate::jail::jailer::JailerSpec;
+use crate::memory_file;
 
 use super::adapter::Firecracker;
 use super::api::{Api, InstanceState, Request, SnapshotCreate};
 use super::boot::{API_SOCKET, MEMORY};
 use super::error::FirecrackerError;
-use super::image;
 use super::jail::VMSTATE_ROOM_BYTES;
 use super::jail_root::JailRoot;
 use super::launch::limits;
@@ -106,10 +106,10 @@ pub(super) fn collect(run: &Run, launch: &Launch, into: &Utf8Path) -> Result<(),
     let root = run.jail_root()?;
     if record.is_restored {
         let base = merge_into_base(run, &root)?;
-        image::clone_new(&base, into).map_err(file_error("write guest memory to", into))?;
+        memory_file::clone_new(&base, into).map_err(file_error("write guest memory to", into))?;
     } else {
         let copied = open_captured(&root, CAPTURED_MEMORY)
-            .and_then(|captured| image::clone_new(&captured, into));
+            .and_then(|captured| memory_file::clone_new(&captured, into));
         copied.map_err(file_error("write guest memory to", into))?;
         remove(&root, CAPTURED_MEMORY)?;
     }
@@ -124,7 +124,8 @@ fn merge_into_base(run: &Run, root: &JailRoot) -> Result<File, FirecrackerError>
     let base = open_base(&path, root).map_err(file_error("open guest memory", &path))?;
     match open_captured(root, CAPTURED_MEMORY) {
         Ok(captured) => {
-            image::merge(&captured, &base).map_err(file_error("merge guest memory into", &path))?;
+            memory_file::merge(&captured, &base)
+                .map_err(file_error("merge guest memory into", &path))?;
             remove(root, CAPTURED_MEMORY)?;
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -144,7 +145,7 @@ fn open_base(path: &Utf8Path, root: &JailRoot) -> io::Result<File> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let base = image::clone_new(&root.open(MEMORY)?, &beginning)?;
+    let base = memory_file::clone_new(&root.open(MEMORY)?, &beginning)?;
     fs::rename(&beginning, path)?;
     Ok(base)
 }

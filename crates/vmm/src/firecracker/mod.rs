@@ -15,7 +15,6 @@ mod boot;
 mod capture;
 mod config;
 mod error;
-mod image;
 mod installation;
 mod jail;
 mod jail_root;
@@ -25,13 +24,13 @@ mod run;
 mod run_record;
 mod version;
 
+pub use crate::memory_file::merge;
 pub use adapter::Firecracker;
 pub use boot::{BootConfig, VSOCK_SOCKET};
 pub use config::{
     Binaries, Deadlines, Devices, DiskCache, FirecrackerConfig, IoEngine, default_kernel_arguments,
 };
 pub use error::FirecrackerError;
-pub use image::merge;
 pub use installation::{Installation, Installed};
 pub use jail_root::{FoundSocket, JailRoot};
 pub use run::Run;

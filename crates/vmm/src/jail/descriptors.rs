@@ -1,4 +1,4 @@
-//! What the program inherits: its listeners and its tap, each under the number that its command line names.
+//! What the program inherits: its listeners, its tap and shared memory, each under the number that its command line names.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::OwnedFd;
@@ -6,10 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
 use camino::Utf8Path;
+use rustix::fs::SealFlags;
 
 use super::failure::{During, Failure, refuse};
 use super::socket_path::SocketPath;
-use super::spec::{JailSpec, Listener, Tap};
+use super::spec::{JailSpec, Listener, SharedMemory, Tap};
 use super::{ring, sys};
 
 /// Opens everything that is handed over. Must run in the network namespace of the machine, and before the root changes.
@@ -21,6 +22,9 @@ pub(super) fn open_all(spec: &JailSpec) -> Result<Vec<OwnedFd>, Failure> {
     }
     if let Some(tap) = &spec.tap {
         opened.push((open_tap(tap)?.into(), tap.descriptor));
+    }
+    if let Some(memory) = &spec.shared_memory {
+        opened.push((open_memory(memory)?.into(), memory.descriptor));
     }
     // First out of the way of all the numbers that are wanted, then each to its own.
     let highest = opened.iter().map(|(_, number)| *number).max().unwrap_or(0);
@@ -57,6 +61,18 @@ pub(super) fn look_for_tap(name: &str) -> Result<(), Failure> {
         return Err(refuse(step(), "there is no such interface in the network namespace"));
     }
     Ok(())
+}
+
+/// What several jails have in common nobody may be able to change (P10).
+fn open_memory(memory: &SharedMemory) -> Result<File, Failure> {
+    let step = || format!("open the shared memory {}", memory.source);
+    let file = File::open(&memory.source).during(step)?;
+    let wanted = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    let seals = rustix::fs::fcntl_get_seals(&file).during(step)?;
+    if !seals.contains(wanted) {
+        return Err(refuse(step(), "it is not sealed"));
+    }
+    Ok(file)
 }
 
 fn open_tap(tap: &Tap) -> Result<File, Failure> {

@@ -6,7 +6,8 @@
 //! /dev          null, and kvm where it is used
 //! /lib64/...    a link from where the program expects its loader
 //! ```
-//! There is no /proc and nothing writable but the machine's disks and memory.
+//! There is nothing writable but the machine's disks and memory, and no /proc, except where memory is shared: then there is one that
+//! shows the processes of this jail and nothing else.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -19,6 +20,9 @@ use rustix::thread::{Gid, Uid};
 
 use super::failure::{During, Failure, refuse};
 use super::spec::{Access, BoundFile, Device, JailSpec, MACHINE_DIR, RUNTIME_DIR};
+
+/// Where processes are shown, in the jails that have it.
+const PROC_DIR: &str = "/proc";
 
 /// Builds the root over the jail's directory, where only this mount namespace sees it, and makes it the root of this process.
 pub(super) fn enter(spec: &JailSpec) -> Result<(), Failure> {
@@ -43,8 +47,20 @@ pub(super) fn enter(spec: &JailSpec) -> Result<(), Failure> {
         link_interpreter(root, interpreter)?;
     }
     make_devices(&root.join("dev"), &spec.devices, spec.owner)?;
+    if spec.shared_memory.is_some() {
+        show_processes(&within(root, PROC_DIR))?;
+    }
     remount_read_only(root, MountFlags::NODEV)?;
     pivot(root)
+}
+
+/// The /proc of this pid namespace without anything but processes, and without those that the program may not trace.
+fn show_processes(at: &Utf8Path) -> Result<(), Failure> {
+    make_dirs(at)?;
+    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    let options = c"subset=pid,hidepid=ptraceable";
+    rustix::mount::mount("none", at.as_std_path(), "proc", flags, options)
+        .during(|| format!("mount the processes of the jail on {at}"))
 }
 
 /// Opens without following links, for a mount of exactly this inode.

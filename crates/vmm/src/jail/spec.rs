@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::jailer::JailerSpec;
 
 /// The version of this format; the two ends are one binary, so any other is refused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The longest specification a launcher reads.
 pub const MAXIMUM_BYTES: u64 = 64 * 1024;
@@ -66,6 +66,9 @@ pub struct JailSpec {
     pub tap: Option<Tap>,
     /// A directory of the host that holds the sockets. The new root is mounted over it, where only the jail sees it.
     pub directory: Utf8PathBuf,
+    /// Memory that other jails map too, handed over. It brings a `/proc` with the processes of this jail alone, through which the
+    /// program opens it by its descriptor.
+    pub shared_memory: Option<SharedMemory>,
     /// Listening sockets made in [`JailSpec::directory`] and handed over.
     pub listeners: Vec<Listener>,
     /// The prepared runtime directory, found inside at [`RUNTIME_DIR`].
@@ -82,6 +85,16 @@ pub struct JailSpec {
     pub limits: ProcessLimits,
     /// What is kept of its output and of its end. The files are made anew.
     pub logs: Logs,
+}
+
+/// An anonymous file that is sealed against every write and change of size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SharedMemory {
+    /// Where it is found: a descriptor of the daemon, in `/proc`. Refused when it is not sealed.
+    pub source: Utf8PathBuf,
+    /// The descriptor under which the program finds it.
+    pub descriptor: i32,
 }
 
 /// A tap device that exists.

@@ -25,6 +25,7 @@ use super::launch;
 use super::monitors::Monitors;
 use super::qmp::{Monitor, QmpError, VmStatus};
 use super::run::Run;
+use super::shared_memory::SharedMemory;
 
 /// Runs guests under QEMU.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ pub struct Qemu {
     pub(super) accelerator: Accelerator,
     cgroups: Utf8PathBuf,
     monitors: Monitors,
+    pub(super) shared_memory: SharedMemory,
 }
 
 impl Qemu {
@@ -54,7 +56,8 @@ impl Qemu {
             (AcceleratorChoice::Kvm, false) => return Err(QemuError::NoHardware),
         };
         let monitors = Monitors::default();
-        Ok(Self { config, installation, facts, accelerator, cgroups, monitors })
+        let shared_memory = SharedMemory::default();
+        Ok(Self { config, installation, facts, accelerator, cgroups, monitors, shared_memory })
     }
 
     /// What guests of this host depend on.
@@ -242,6 +245,7 @@ impl Vmm for Qemu {
 
     async fn end(&self, launch: &Launch) -> Result<(), PortError> {
         drop(self.monitors.kept(&launch.operation));
+        self.shared_memory.release(&launch.operation);
         let ended = self.run(launch).cgroup().end(self.config.deadlines.end).await;
         ended.map_err(|error| {
             QemuError::from(error).during(format!("end QEMU of {}", launch.machine))
@@ -268,6 +272,7 @@ impl Vmm for Qemu {
 
     async fn end_orphan(&self, operation: &OperationId) -> Result<(), PortError> {
         drop(self.monitors.kept(operation));
+        self.shared_memory.release(operation);
         let ended =
             Cgroup::at(&self.cgroups, operation.as_str()).end(self.config.deadlines.end).await;
         ended.map_err(|error| {

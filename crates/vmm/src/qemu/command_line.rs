@@ -15,6 +15,9 @@ pub const AGENT_DESCRIPTOR: i32 = 4;
 /// The tap.
 pub const TAP_DESCRIPTOR: i32 = 5;
 
+/// Memory that clones share.
+pub const MEMORY_DESCRIPTOR: i32 = 6;
+
 /// The guest's MAC address, the same in every machine: each has a network namespace of its own.
 pub const GUEST_MAC: &str = "06:00:ac:10:00:02";
 
@@ -64,7 +67,7 @@ impl Accelerator {
 pub enum MemoryMapping {
     /// Writes go to the file; a snapshot clones it.
     Shared,
-    /// Writes stay with the process.
+    /// Writes stay with the process; the rest is what all clones share under [`MEMORY_DESCRIPTOR`].
     Private,
 }
 
@@ -132,11 +135,10 @@ impl CommandLine {
         };
         let memory_mib = self.memory_mib;
         line.option("-m", &memory_mib.to_string()).option("-smp", &self.vcpus.to_string());
-        let share = match self.mapping {
-            MemoryMapping::Shared => "on",
-            MemoryMapping::Private => "off",
+        let (path, share) = match self.mapping {
+            MemoryMapping::Shared => (inside(MEMORY_NAME), "on"),
+            MemoryMapping::Private => (format!("/proc/self/fd/{MEMORY_DESCRIPTOR}"), "off"),
         };
-        let path = inside(MEMORY_NAME);
         line.option(
             "-object",
             &format!("memory-backend-file,id=mem,size={memory_mib}M,mem-path={path},share={share}"),
@@ -331,6 +333,7 @@ mod tests {
         let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
 
         assert!(has("kvm") && has("host"));
-        assert!(arguments.iter().any(|argument| argument.ends_with("share=off")));
+        let memory = "memory-backend-file,id=mem,size=512M,mem-path=/proc/self/fd/6,share=off";
+        assert!(has(memory), "promise P10: nothing that others map is opened by a name");
     }
 }

@@ -80,14 +80,6 @@ pub enum QemuError {
         /// How many user disks fit.
         maximum: usize,
     },
-    /// QEMU 7.2 opens every memory file for writing, so a sealed one cannot be mapped.
-    #[error(
-        "this QEMU cannot map the sealed memory file {path}; give the machine a clone of its own"
-    )]
-    SealedMemory {
-        /// The sealed file.
-        path: Utf8PathBuf,
-    },
 }
 
 impl QemuError {
@@ -104,7 +96,7 @@ impl QemuError {
             | Self::Cgroup(CgroupError::NotEmpty { .. }) => Fault::Deadline,
             Self::File { source, .. } if is_full(source.raw_os_error()) => Fault::NoRoom,
             Self::Jail(JailError::SetUp { os_error, .. }) if is_full(*os_error) => Fault::NoRoom,
-            Self::SealedMemory { .. } | Self::Disks { .. } => Fault::Refused,
+            Self::Disks { .. } => Fault::Refused,
             Self::Cgroup(_)
             | Self::Jail(_)
             | Self::Monitor(_)

@@ -4,13 +4,14 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use engine::port::{Boot, GuestMemory, Launch, LaunchSpec};
 
 use crate::cgroup::Limits;
 use crate::jail::runtime::{self, LIBRARY_DIR, MODULE_DIR};
 use crate::jail::spec::{
-    self, Access, BoundFile, Device, JailSpec, Listener, ProcessLimits, Program, Tap, Task,
+    self, Access, BoundFile, Device, JailSpec, Listener, ProcessLimits, Program, SharedMemory, Tap,
+    Task,
 };
 use crate::jail::{self};
 use crate::process::VmmHandle;
@@ -18,12 +19,14 @@ use crate::process::VmmHandle;
 use super::adapter::Qemu;
 use super::command_line::{
     AGENT_DESCRIPTOR, Accelerator, CommandLine, INITRD_NAME, KERNEL_NAME, MAXIMUM_USER_DISKS,
-    MEMORY_NAME, MONITOR_DESCRIPTOR, MemoryMapping, Start, TAP_DESCRIPTOR, disk_name,
+    MEMORY_DESCRIPTOR, MEMORY_NAME, MONITOR_DESCRIPTOR, MemoryMapping, Start, TAP_DESCRIPTOR,
+    disk_name,
 };
 use super::device_state;
 use super::error::QemuError;
 use super::qmp::Monitor;
 use super::run::Run;
+use super::shared_memory::View;
 
 /// The tap's name in every namespace.
 const TAP_NAME: &str = "tap0";
@@ -46,8 +49,13 @@ pub(super) async fn launch(qemu: &Qemu, spec: &LaunchSpec) -> Result<VmmHandle, 
     }
     run.cgroup().ensure()?;
     run.cgroup().limit(&limits(spec))?;
-    let memory = make_ready(&run, spec)?;
-    let jail = Task::Jail(Box::new(jail_spec(qemu, &run, spec, memory)?));
+    make_directories(&run)?;
+    // Held until the jail has opened it.
+    let shared = match &spec.memory {
+        GuestMemory::Own { path } => own_memory(path, spec).map(|()| None)?,
+        GuestMemory::Sealed { path } => Some(shared_memory(qemu, path, spec).await?),
+    };
+    let jail = Task::Jail(Box::new(jail_spec(qemu, &run, spec, shared.as_ref())?));
     let handle = jail::spawn(&qemu.config.launcher, run.cgroup(), &jail, deadlines.jail).await?;
     match begin(&run, spec, qemu).await {
         Ok(()) => Ok(handle),
@@ -85,45 +93,48 @@ fn limits(spec: &LaunchSpec) -> Limits {
     }
 }
 
-/// Makes directories and, for a cold start, an empty memory file: what an earlier run left in it concerns nobody.
-fn make_ready(run: &Run, spec: &LaunchSpec) -> Result<Utf8PathBuf, QemuError> {
+fn make_directories(run: &Run) -> Result<(), QemuError> {
     for dir in [run.jail_dir(), run.logs_dir()] {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
         made.map_err(|source| QemuError::File { action: "make", path: dir, source })?;
     }
-    let path = match &spec.memory {
-        GuestMemory::Own { path } => path.clone(),
-        GuestMemory::Sealed { path } => return Err(QemuError::SealedMemory { path: path.clone() }),
-    };
-    let failed =
-        |source| QemuError::File { action: "make guest memory", path: path.clone(), source };
-    if spec.boot.is_from_kernel() {
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(failed(error));
-            }
-            _ => {}
-        }
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
-        file.set_len(spec.shape.memory_mib * 1024 * 1024).map_err(failed)?;
-        std::os::unix::fs::fchown(&file, Some(spec.slot.uid), Some(spec.slot.uid))
-            .map_err(failed)?;
+    Ok(())
+}
+
+/// For a cold start, an empty memory file: what an earlier run left in it concerns nobody.
+fn own_memory(path: &Utf8Path, spec: &LaunchSpec) -> Result<(), QemuError> {
+    if !spec.boot.is_from_kernel() {
+        return Ok(());
     }
-    Ok(path)
+    let failed =
+        |source| QemuError::File { action: "make guest memory", path: path.to_owned(), source };
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.set_len(spec.shape.memory_mib * 1024 * 1024).map_err(failed)?;
+    std::os::unix::fs::fchown(&file, Some(spec.slot.uid), Some(spec.slot.uid)).map_err(failed)
+}
+
+/// The memory that this run shares with others of the same snapshot.
+async fn shared_memory(qemu: &Qemu, path: &Utf8Path, spec: &LaunchSpec) -> Result<View, QemuError> {
+    let failed =
+        |source| QemuError::File { action: "share guest memory", path: path.to_owned(), source };
+    if spec.boot.is_from_kernel() {
+        return Err(failed(std::io::Error::other("a machine that boots has memory of its own")));
+    }
+    qemu.shared_memory.take(path, &spec.launch.operation).await.map_err(failed)
 }
 
 fn jail_spec(
     qemu: &Qemu,
     run: &Run,
     spec: &LaunchSpec,
-    memory: Utf8PathBuf,
+    shared: Option<&View>,
 ) -> Result<JailSpec, QemuError> {
-    let files = files(spec, memory);
+    let files = files(spec);
     let runtime = &qemu.installation.runtime;
     Ok(JailSpec {
         version: spec::VERSION,
@@ -132,6 +143,8 @@ fn jail_spec(
         network_namespace: Some(qemu.config.network_namespaces.join(&spec.slot.namespace)),
         tap: Some(Tap { name: TAP_NAME.to_owned(), descriptor: TAP_DESCRIPTOR }),
         directory: run.jail_dir(),
+        shared_memory: shared
+            .map(|view| SharedMemory { source: view.path(), descriptor: MEMORY_DESCRIPTOR }),
         listeners: vec![
             Listener { name: "qmp.sock".to_owned(), descriptor: MONITOR_DESCRIPTOR },
             Listener { name: "agent.sock".to_owned(), descriptor: AGENT_DESCRIPTOR },
@@ -165,7 +178,10 @@ fn command_line(qemu: &Qemu, spec: &LaunchSpec) -> CommandLine {
         accelerator: qemu.accelerator,
         vcpus: spec.shape.vcpus,
         memory_mib: spec.shape.memory_mib,
-        mapping: MemoryMapping::Shared,
+        mapping: match spec.memory {
+            GuestMemory::Own { .. } => MemoryMapping::Shared,
+            GuestMemory::Sealed { .. } => MemoryMapping::Private,
+        },
         disks: spec.disks.len(),
         has_tap: true,
         run_mark: run_mark(&spec.launch),
@@ -201,13 +217,16 @@ fn kernel_arguments(tsc_khz: u64, further: &str) -> String {
     format!("console=ttyS0 tsc_early_khz={tsc_khz} tsc=reliable {further}")
 }
 
-fn files(spec: &LaunchSpec, memory: Utf8PathBuf) -> Vec<BoundFile> {
+fn files(spec: &LaunchSpec) -> Vec<BoundFile> {
     let file = |source: &Utf8Path, name: &str, access| BoundFile {
         source: source.to_owned(),
         name: name.to_owned(),
         access,
     };
-    let mut files = vec![file(&memory, MEMORY_NAME, Access::Write)];
+    let mut files = match &spec.memory {
+        GuestMemory::Own { path } => vec![file(path, MEMORY_NAME, Access::Write)],
+        GuestMemory::Sealed { .. } => vec![],
+    };
     if spec.boot.is_from_kernel() {
         files.push(file(&spec.kernel, KERNEL_NAME, Access::Read));
         files.extend(spec.initrd.iter().map(|initrd| file(initrd, INITRD_NAME, Access::Read)));

@@ -2,7 +2,7 @@
 //!
 //! Guest RAM is a file of the machine's own and device state is a migration of some 70 KiB: so a pause is as long for 2 GiB as for
 //! 256 MiB, and the files are cloned by others while it lasts. The adapter keeps nothing in memory but a monitor's connection while
-//! a guest is paused: whatever it needs of a run is derived from its [`Launch`](engine::port::Launch), so a new daemon commands the QEMUs
+//! a guest is paused, and the memory that clones share: whatever it needs of a run is derived from its [`Launch`](engine::port::Launch), so a new daemon commands the QEMUs
 //! of the old.
 
 mod adapter;
@@ -15,6 +15,7 @@ mod launch;
 mod monitors;
 pub mod qmp;
 mod run;
+mod shared_memory;
 mod shutdown;
 
 pub use adapter::Qemu;

@@ -69,7 +69,7 @@ fn copy_by_hand(from: &File, onto: &File, begin: u64, end: u64) -> io::Result<()
 }
 
 /// Makes the new file `to` with the content of `from`: its blocks shared where the file system can, else its data copied.
-pub(super) fn clone_new(from: &File, to: &Utf8Path) -> io::Result<File> {
+pub(crate) fn clone_new(from: &File, to: &Utf8Path) -> io::Result<File> {
     let file = create(to)?;
     match ioctl_ficlone(&file, from) {
         Ok(()) => Ok(file),
