@@ -6,6 +6,7 @@ mod list;
 mod parts;
 mod restore;
 mod shown;
+mod tree;
 mod upload;
 
 use clap::{Args, Subcommand};
@@ -35,6 +36,8 @@ pub(crate) enum SnapshotCommand {
     /// List snapshots.
     #[command(visible_alias = "ls")]
     List(ListSnapshotsArguments),
+    /// Show which snapshot came of which: each stands beneath the one that its machine was restored from.
+    Tree,
     /// Show a snapshot and its files.
     Show(ShowSnapshotArguments),
     /// Send a snapshot to an object store.
@@ -57,6 +60,7 @@ pub(crate) async fn run(
             output.print(&create::create(client, arguments).await?)
         }
         SnapshotCommand::List(arguments) => output.print(&list::list(client, &arguments).await?),
+        SnapshotCommand::Tree => output.print(&tree::tree(client).await?),
         SnapshotCommand::Show(arguments) => output.print(&list::show(client, &arguments).await?),
         SnapshotCommand::Upload(arguments) => {
             output.print(&upload::upload(client, &arguments).await?)

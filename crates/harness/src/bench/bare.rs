@@ -19,8 +19,8 @@ use crate::program::run;
 use crate::wait::until;
 
 const QEMU: &str = "/usr/bin/qemu-system-x86_64";
-/// The tap that bare machines have, one at a time.
-const TAP: &str = "cbench0";
+/// What the taps of bare machines are called, a number following.
+const TAP: &str = "cbench";
 /// One exchange with a monitor.
 const MONITOR: Duration = Duration::from_secs(20);
 
@@ -28,6 +28,7 @@ const MONITOR: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(super) struct BareHost {
     dir: Utf8PathBuf,
+    tap: String,
     kernel: Utf8PathBuf,
     initrd: Utf8PathBuf,
     base_disk: Utf8PathBuf,
@@ -52,7 +53,13 @@ pub(super) struct BareSnapshot {
 impl BareHost {
     /// Prepares the disk and the tap.
     pub(super) fn prepare(scene: &Scene) -> Result<Self, HarnessError> {
-        let dir = scene.dir("bare")?;
+        Self::numbered(scene, 0)
+    }
+
+    /// One of several beside each other.
+    pub(super) fn numbered(scene: &Scene, number: u32) -> Result<Self, HarnessError> {
+        let dir = scene.dir(&format!("bare-{number}"))?;
+        let tap = format!("{TAP}{number}");
         let facts =
             HostFacts::find_out().map_err(|error| HarnessError::value("this host", error))?;
         let image = scene.image.dir();
@@ -64,14 +71,15 @@ impl BareHost {
             .map_err(HarnessError::io(format!("grow {base_disk}")))?;
         let host = Self {
             dir,
+            tap,
             kernel: image.join("kernel"),
             initrd: image.join("initrd"),
             base_disk,
             accelerator: if facts.has_hardware_kvm { Accelerator::Kvm } else { Accelerator::Tcg },
             tsc_khz: facts.tsc_khz,
         };
-        run("ip", &["tuntap", "add", "dev", TAP, "mode", "tap"])?;
-        run("ip", &["link", "set", "dev", TAP, "up"])?;
+        run("ip", &["tuntap", "add", "dev", &host.tap, "mode", "tap"])?;
+        run("ip", &["link", "set", "dev", &host.tap, "up"])?;
         Ok(host)
     }
 
@@ -86,7 +94,7 @@ impl BareHost {
         );
         let start = Start::Kernel { has_initrd: true, arguments };
         let began = Instant::now();
-        let bare = self.spawn(memory_mib, start)?;
+        let bare = self.spawn(memory_mib, start, MemoryMapping::Shared)?;
         bare.ready().await?;
         Ok((bare, began.elapsed()))
     }
@@ -100,17 +108,48 @@ impl BareHost {
         self.empty()?;
         clone(&from.dir.join("memory.bin"), &self.dir.join("memory"))?;
         clone(&from.dir.join("system.img"), &self.dir.join("disk"))?;
+        let began = Instant::now();
+        let bare = self.incoming(memory_mib, from, MemoryMapping::Shared).await?;
+        bare.ready().await?;
+        Ok((bare, began.elapsed()))
+    }
+
+    /// A copy of a snapshot's memory that any number of bare machines may map privately.
+    pub(super) fn shared_memory(&self, from: &BareSnapshot) -> Result<Utf8PathBuf, HarnessError> {
+        let path = self.dir.join("shared-memory");
+        clone(&from.dir.join("memory.bin"), &path).map(|()| path)
+    }
+
+    /// Starts a machine that goes on from a snapshot and shares its memory with others, until it is resumed.
+    pub(super) async fn clone_of(
+        &self,
+        memory_mib: u64,
+        from: &BareSnapshot,
+        memory: &Utf8Path,
+    ) -> Result<Bare, HarnessError> {
+        self.empty()?;
+        clone(&from.dir.join("system.img"), &self.dir.join("disk"))?;
+        let path = self.dir.join("memory");
+        std::os::unix::fs::symlink(memory, &path)
+            .map_err(HarnessError::io(format!("link {path}")))?;
+        self.incoming(memory_mib, from, MemoryMapping::Private).await
+    }
+
+    async fn incoming(
+        &self,
+        memory_mib: u64,
+        from: &BareSnapshot,
+        mapping: MemoryMapping,
+    ) -> Result<Bare, HarnessError> {
         let path = from.dir.join("vmstate.bin");
         let state = File::open(&path).map_err(HarnessError::io(format!("open {path}")))?;
-        let began = Instant::now();
-        let bare = self.spawn(memory_mib, Start::Incoming)?;
+        let bare = self.spawn(memory_mib, Start::Incoming, mapping)?;
         let mut monitor = bare.monitor().await?;
         monitor.set_migration_capabilities().await.map_err(failed)?;
         monitor.migrate_from(state.as_fd()).await.map_err(failed)?;
         monitor.wait_migration(MONITOR).await.map_err(failed)?;
         monitor.cont().await.map_err(failed)?;
-        bare.ready().await?;
-        Ok((bare, began.elapsed()))
+        Ok(bare)
     }
 
     fn empty(&self) -> Result<(), HarnessError> {
@@ -126,12 +165,17 @@ impl BareHost {
         Ok(())
     }
 
-    fn spawn(&self, memory_mib: u64, start: Start) -> Result<Bare, HarnessError> {
+    fn spawn(
+        &self,
+        memory_mib: u64,
+        start: Start,
+        mapping: MemoryMapping,
+    ) -> Result<Bare, HarnessError> {
         let line = CommandLine {
             accelerator: self.accelerator,
             vcpus: 1,
             memory_mib,
-            mapping: MemoryMapping::Shared,
+            mapping,
             disks: 1,
             has_tap: true,
             run_mark: "bare".to_owned(),
@@ -155,10 +199,11 @@ impl BareHost {
             ("/machine/kernel", self.kernel.to_string()),
             ("/machine/initrd", self.initrd.to_string()),
             ("/machine/memory", dir.join("memory").into_string()),
+            ("/proc/self/fd/6", dir.join("memory").into_string()),
             ("/machine/disk-0", dir.join("disk").into_string()),
             ("id=monitor,fd=3", format!("id=monitor,path={dir}/qmp.sock")),
             ("id=agent,fd=4", format!("id=agent,path={dir}/agent.sock")),
-            ("tap,id=net,fd=5", format!("tap,id=net,ifname={TAP},script=no,downscript=no")),
+            ("tap,id=net,fd=5", format!("tap,id=net,ifname={},script=no,downscript=no", self.tap)),
             // Where Debian's QEMU has its firmware by itself.
             ("/vmm/share", "/usr/share/qemu".to_owned()),
         ];
@@ -171,7 +216,7 @@ impl BareHost {
 
 impl Drop for BareHost {
     fn drop(&mut self) {
-        if let Err(error) = run("ip", &["link", "delete", TAP]) {
+        if let Err(error) = run("ip", &["link", "delete", &self.tap]) {
             eprintln!("bench: {}", error.chain());
         }
     }
@@ -184,7 +229,8 @@ impl Bare {
         Client::new(Target::VirtioSerial { socket })
     }
 
-    async fn ready(&self) -> Result<(), HarnessError> {
+    /// Waits until its agent answers.
+    pub(super) async fn ready(&self) -> Result<(), HarnessError> {
         let agent = self.agent();
         agent.wait_ready(READY).await.map_err(failed)?;
         agent.disconnect().await;

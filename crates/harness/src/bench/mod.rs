@@ -10,6 +10,7 @@ mod exec;
 mod figure;
 mod files;
 mod firecracker;
+mod forks;
 mod pause;
 mod records;
 mod sample;
@@ -34,6 +35,9 @@ enum Benchmark {
     Pause256,
     Pause2048,
     PauseRestored,
+    PauseDirty64,
+    Fork100,
+    ForkChild,
     DaemonRss,
     DaemonPerMachine,
     DaemonIdleCpu,
@@ -50,18 +54,22 @@ enum Benchmark {
     FcRestore128,
     FcRestore3072,
     FcPause3072,
+    FcPauseDirty64,
     FcSnapshot,
     FcClone,
     FcCloneDaemon,
 }
 
 impl Benchmark {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 28] = [
         Self::CreateReady,
         Self::RestoreReady,
         Self::Pause256,
         Self::Pause2048,
         Self::PauseRestored,
+        Self::PauseDirty64,
+        Self::Fork100,
+        Self::ForkChild,
         Self::DaemonRss,
         Self::DaemonPerMachine,
         Self::DaemonIdleCpu,
@@ -78,6 +86,7 @@ impl Benchmark {
         Self::FcRestore128,
         Self::FcRestore3072,
         Self::FcPause3072,
+        Self::FcPauseDirty64,
         Self::FcSnapshot,
         Self::FcClone,
         Self::FcCloneDaemon,
@@ -90,6 +99,9 @@ impl Benchmark {
             Self::Pause256 => "pause_256",
             Self::Pause2048 => "pause_2048",
             Self::PauseRestored => "pause_restored",
+            Self::PauseDirty64 => "pause_dirty_64_ms",
+            Self::Fork100 => "fork_100",
+            Self::ForkChild => "fork_child_mib",
             Self::DaemonRss => "daemon_rss_mib",
             Self::DaemonPerMachine => "daemon_per_machine_kib",
             Self::DaemonIdleCpu => "daemon_idle_cpu_percent",
@@ -106,6 +118,7 @@ impl Benchmark {
             Self::FcRestore128 => "fc_restore_128_ms",
             Self::FcRestore3072 => "fc_restore_3072_ms",
             Self::FcPause3072 => "fc_pause_3072_ms",
+            Self::FcPauseDirty64 => "fc_pause_dirty_64_ms",
             Self::FcSnapshot => "fc_snapshot",
             Self::FcClone => "fc_clone",
             Self::FcCloneDaemon => "fc_clone_daemon_kib",
@@ -126,6 +139,9 @@ impl Benchmark {
             Self::Pause256 => pause::fresh(name, scene, 256).await,
             Self::Pause2048 => pause::fresh(name, scene, 2048).await,
             Self::PauseRestored => pause::restored(name, scene).await,
+            Self::PauseDirty64 => pause::dirty(name, scene).await,
+            Self::Fork100 => forks::many(name, scene).await,
+            Self::ForkChild => forks::child_mib(name, scene).await,
             Self::DaemonRss => daemon::resident(name, scene).await,
             Self::DaemonPerMachine => daemon::per_machine(name, scene).await,
             Self::DaemonIdleCpu => daemon::idle_cpu(name, scene).await,
@@ -142,6 +158,7 @@ impl Benchmark {
             Self::FcRestore128 => firecracker::restore_of_size(name, scene, 128).await,
             Self::FcRestore3072 => firecracker::restore_of_size(name, scene, 3072).await,
             Self::FcPause3072 => firecracker::pause(name, scene, 3072).await,
+            Self::FcPauseDirty64 => firecracker::pause(name, scene, 2048).await,
             Self::FcSnapshot => firecracker::snapshot(name, scene).await,
             Self::FcClone => firecracker::clone_time(name, scene).await,
             Self::FcCloneDaemon => firecracker::daemon_kib(name, scene).await,

@@ -37,6 +37,26 @@ pub(super) async fn restored(name: &'static str, scene: &Scene) -> Result<Figure
     take_turns(name, daemon, &machine, bare).await
 }
 
+/// Of a machine of 2 GiB in which 64 MiB of memory are written again and again: so many are dirty when its processes are frozen. Ours
+/// alone.
+pub(super) async fn dirty(name: &'static str, scene: &Scene) -> Result<Figure, HarnessError> {
+    let daemon = scene.daemon(name).await?;
+    let machine = scene.machine(&daemon, "box", 2048).await?;
+    let write = "while :; do dd if=/dev/urandom of=/run/dirty bs=1M count=64 conv=notrunc; done";
+    machine.exec("mount -o remount,size=128M /run").await?;
+    machine.exec("dd if=/dev/urandom of=/run/dirty bs=1M count=64 2>/dev/null").await?;
+    machine.exec(&format!("setsid sh -c '{write}' >/dev/null 2>&1 </dev/null &")).await?;
+    let mut sample = Sample::default();
+    for run in 0..RUNS {
+        let taken = machine.snapshot(&format!("run-{run}")).await?.snapshot;
+        sample.add(taken.pause_ms as f64);
+        daemon.quiet().await?;
+        daemon.client().delete_snapshot(&taken.id).await?;
+    }
+    daemon.finish().await?;
+    Ok(Figure { name, value: sample.median(), unit: "ms", bare: None })
+}
+
 async fn take_turns(
     name: &'static str,
     daemon: Daemon,

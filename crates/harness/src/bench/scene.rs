@@ -53,6 +53,15 @@ impl Scene {
         Daemon::start(self.place()?, name, &self.image.images).await
     }
 
+    /// The same with further settings, as `section.key=value`.
+    pub(super) async fn daemon_with(
+        &self,
+        name: &str,
+        settings: &[&str],
+    ) -> Result<Daemon, HarnessError> {
+        Daemon::start_with(self.place()?, name, &self.image.images, settings).await
+    }
+
     /// A request for a machine.
     pub(super) fn request(
         &self,

@@ -62,7 +62,11 @@ impl Picture {
         lines.extend(state.rows.open().map(|operation| {
             format!("operation {} {} is open", operation.id, operation.plan.kind.as_str())
         }));
-        Self { lines }
+        // The snapshot of a fork is named by its operation.
+        let of_forks = state.rows.snapshots.values().filter(|snapshot| snapshot.is_of_fork);
+        let names: Vec<&str> = of_forks.map(|snapshot| snapshot.origin.snapshot.as_str()).collect();
+        let plain = |line: String| names.iter().fold(line, |line, name| line.replace(name, "fork"));
+        Self { lines: lines.into_iter().map(plain).collect() }
     }
 
     /// The lines that are here and not there.
