@@ -12,7 +12,8 @@ use tokio::process::{Child, Command};
 
 use crate::audit::Audit;
 use crate::error::HarnessError;
-use crate::mortal::{Death, VARIABLE};
+use crate::filling::{self, Filling};
+use crate::mortal::{self, Death};
 use crate::number::HostNumber;
 use crate::program::program;
 use crate::wait::until;
@@ -71,7 +72,15 @@ impl Daemon {
     /// Starts one again that will end itself, and waits until it answers.
     pub async fn restart_mortal(&mut self, death: &Death) -> Result<(), HarnessError> {
         let mut command = Command::new(program("mortal-computerd")?);
-        command.env(VARIABLE, death.to_string());
+        command.env(mortal::VARIABLE, death.to_string());
+        self.spawn(command)?;
+        self.answers().await
+    }
+
+    /// Starts one again whose disk will be full for a step, and waits until it answers.
+    pub async fn restart_filling(&mut self, filling: &Filling) -> Result<(), HarnessError> {
+        let mut command = Command::new(program("mortal-computerd")?);
+        command.env(filling::VARIABLE, filling.to_string());
         self.spawn(command)?;
         self.answers().await
     }

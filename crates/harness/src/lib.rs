@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod demo;
 pub mod error;
 pub mod fake;
+pub mod filling;
 pub mod guest_image;
 pub mod machine;
 pub mod mortal;

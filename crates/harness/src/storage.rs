@@ -22,15 +22,26 @@ const SIZE_BYTES: u64 = 32 << 30;
 impl Storage {
     /// Makes one.
     pub fn make() -> Result<Self, HarnessError> {
-        let backing = tempfile::Builder::new()
-            .prefix("computer-harness-")
-            .tempdir()
-            .map_err(HarnessError::io("make a temporary directory"))?;
-        let mut storage = Self { backing, mount: None };
+        let mut storage = Self::unmounted()?;
         if !clones(storage.base()?)? {
             storage.mount()?;
         }
         Ok(storage)
+    }
+
+    /// Makes one that is a file system of its own in any case, which a test may fill.
+    pub fn make_apart() -> Result<Self, HarnessError> {
+        let mut storage = Self::unmounted()?;
+        storage.mount()?;
+        Ok(storage)
+    }
+
+    fn unmounted() -> Result<Self, HarnessError> {
+        let backing = tempfile::Builder::new()
+            .prefix("computer-harness-")
+            .tempdir()
+            .map_err(HarnessError::io("make a temporary directory"))?;
+        Ok(Self { backing, mount: None })
     }
 
     /// Where it is.

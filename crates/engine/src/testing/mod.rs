@@ -1,7 +1,9 @@
-//! For tests, here and in the harness: small honest values, a clock that tests own, and what every [`crate::port::Journal`]
-//! must do.
+//! For tests, here and in the harness: small honest values, a clock that tests own, and what every [`crate::port::Journal`],
+//! [`crate::port::Files`] and [`crate::port::Chunks`] must do.
 
+pub mod chunks;
 mod clock;
+pub mod files;
 pub mod journal;
 mod journal_values;
 mod values;

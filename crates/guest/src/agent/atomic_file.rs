@@ -79,6 +79,22 @@ pub(crate) fn settle(place: &Path, data: &[u8], mode: u32) -> io::Result<()> {
     }
 }
 
+/// A plain file with one name that holds `data`, has this mode, and belongs to `owner`, where that is given.
+pub(crate) fn holds(place: &Path, data: &[u8], mode: u32, owner: Option<Owner>) -> bool {
+    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(place) else {
+        return false;
+    };
+    let Ok(found) = file.metadata() else { return false };
+    let is_owned = owner.is_none_or(|owner| owner == (found.uid(), found.gid()));
+    let is_alike = found.is_file()
+        && found.nlink() == 1
+        && found.permissions().mode() & 0o7777 == mode
+        && found.len() == data.len() as u64;
+    let mut old = vec![0; data.len()];
+    is_owned && is_alike && file.read_exact_at(&mut old, 0).is_ok() && old == data
+}
+
 fn settle_in_place(place: &Path, data: &[u8], mode: u32) -> io::Result<bool> {
     let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(place)?;
@@ -145,6 +161,21 @@ mod tests {
         settle(&place, b"new", 0o644).unwrap();
         assert_eq!(fs::read(&elsewhere).unwrap(), b"root");
         assert_eq!(fs::read(&place).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_file_holds_what_is_wanted_only_with_its_mode_its_owner_and_under_one_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("keys");
+        assert!(!holds(&place, b"key", 0o600, None));
+        write(&place, b"key", 0o600, None).unwrap();
+        let own = place.metadata().map(|meta| (meta.uid(), meta.gid())).unwrap();
+        assert!(holds(&place, b"key", 0o600, Some(own)));
+        assert!(!holds(&place, b"kez", 0o600, Some(own)));
+        assert!(!holds(&place, b"key", 0o644, Some(own)));
+        assert!(!holds(&place, b"key", 0o600, Some((own.0 + 1, own.1))));
+        fs::hard_link(&place, directory.path().join("other")).unwrap();
+        assert!(!holds(&place, b"key", 0o600, Some(own)));
     }
 
     #[test]

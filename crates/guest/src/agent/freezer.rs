@@ -125,12 +125,12 @@ impl Freezer {
         }
     }
 
-    /// Freezes and answers how long it took. Goes on when its caller leaves; a second freeze sets the timer anew.
+    /// Freezes and answers how long it took, and which freeze it was by its count. Goes on when its caller leaves; a second freeze sets the timer anew.
     pub(crate) async fn freeze(
         &self,
         deadline: Duration,
         self_thaw: Duration,
-    ) -> Result<Duration, FreezeError> {
+    ) -> Result<(Duration, u64), FreezeError> {
         let freezer = self.clone();
         let freezing = tokio::spawn(async move {
             let mut held = freezer.hold().await;
@@ -140,8 +140,9 @@ impl Freezer {
                 freezes: held.state.freezes,
                 run_mark: run_mark(),
             };
+            let freezes = frozen.freezes;
             tokio::spawn(freezer.clone().thaw_by_itself(frozen, self_thaw));
-            Ok(took)
+            Ok((took, freezes))
         });
         freezing.await.map_err(|_ended| FreezeError::Ending)?
     }
@@ -195,6 +196,11 @@ impl Freezer {
 impl Held {
     fn is_freezing(&self) -> bool {
         self.cgroup.as_ref().is_some_and(Cgroup::is_freezing)
+    }
+
+    /// The count of the freeze that lasts; `None` when the guest is not frozen.
+    pub(crate) fn freeze_count(&self) -> Option<u64> {
+        self.state.frozen_since.map(|_| self.state.freezes)
     }
 
     async fn freeze(&mut self, within: Duration) -> Result<Duration, FreezeError> {

@@ -3,12 +3,12 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
-use super::cgroup::Cgroup;
 use super::helper::{self, HelperError, is_program};
+use super::machine::Machine;
 use super::places::Places;
-use super::reaper::Reaper;
 use crate::limits;
 use crate::proto::HookReport;
 
@@ -25,18 +25,59 @@ pub(crate) enum HooksError {
     Run { name: String, source: HelperError },
 }
 
-/// Runs all, each with this deadline, and stops at the first that fails: it may have been there to remove a secret.
+/// The programs as they were seen at a freeze: until that freeze ends no process of the guest changes them.
+///
+/// A directory is expensive to read for a clone that has just been emulated anew.
+#[derive(Debug, Default)]
+pub(crate) struct SeenHooks(Mutex<Option<Seen>>);
+
+#[derive(Debug)]
+struct Seen {
+    freeze: u64,
+    changed: SystemTime,
+    hooks: Vec<PathBuf>,
+}
+
+impl SeenHooks {
+    /// Looks, in the freeze of this count. What cannot be read is read again when it is needed.
+    pub(crate) fn look(&self, places: &Places, freeze: u64) {
+        let seen = changed(places)
+            .and_then(|changed| Some(Seen { freeze, changed, hooks: list(places).ok()? }));
+        *self.lock() = seen;
+    }
+
+    /// What was seen at this freeze, where the directory is as it was. `None`: look again.
+    fn at(&self, places: &Places, freeze: u64) -> Option<Vec<PathBuf>> {
+        let seen = self.lock().take()?;
+        (seen.freeze == freeze && changed(places)? == seen.changed).then_some(seen.hooks)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Seen>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When an entry of the directory was last made, renamed or removed.
+fn changed(places: &Places) -> Option<SystemTime> {
+    fs::metadata(places.path(DIRECTORY)).and_then(|meta| meta.modified()).ok()
+}
+
+/// Runs all of a machine, in the freeze of this count or in none, each with this deadline, and stops at the first that fails: it may have been there to remove a secret.
 pub(crate) async fn run_all(
-    places: &Places,
-    reaper: &Reaper,
-    cgroup: Option<&Cgroup>,
+    machine: &Machine,
+    freeze: Option<u64>,
     deadline: Duration,
 ) -> Result<Vec<HookReport>, HooksError> {
+    let seen = freeze.and_then(|freeze| machine.seen_hooks.at(&machine.places, freeze));
+    let hooks = match seen {
+        Some(hooks) => hooks,
+        None => list(&machine.places)?,
+    };
     let mut reports = Vec::new();
-    for hook in list(places)? {
+    for hook in hooks {
         let name = hook.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let started = Instant::now();
-        helper::run(reaper, cgroup, &[&hook.to_string_lossy()], deadline)
+        helper::run(&machine.reaper, machine.renew_cgroup(), &[&hook.to_string_lossy()], deadline)
             .await
             .map_err(|source| HooksError::Run { name: name.clone(), source })?;
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -62,4 +103,46 @@ fn list(places: &Places) -> Result<Vec<PathBuf>, HooksError> {
     }
     hooks.sort();
     Ok(hooks)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn add_hook(root: &std::path::Path, name: &str) {
+        let path = root.join("etc/computer/clone.d").join(name);
+        fs::write(&path, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn hooks_seen_at_a_freeze_serve_that_freeze_alone_and_once_promise_p8() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("etc/computer/clone.d")).unwrap();
+        let places = Places::new(root.path().to_owned(), "/".into());
+        add_hook(root.path(), "10-tokens");
+        let seen = SeenHooks::default();
+        seen.look(&places, 3);
+        assert_eq!(seen.at(&places, 4), None);
+        seen.look(&places, 4);
+        assert_eq!(seen.at(&places, 4).map(|hooks| hooks.len()), Some(1));
+        assert_eq!(seen.at(&places, 4), None);
+    }
+
+    #[test]
+    fn a_hook_that_came_since_is_not_overlooked_promise_p8() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("etc/computer/clone.d");
+        fs::create_dir_all(&directory).unwrap();
+        let places = Places::new(root.path().to_owned(), "/".into());
+        let seen = SeenHooks::default();
+        seen.look(&places, 1);
+        add_hook(root.path(), "10-tokens");
+        // The clock of a file system is coarse: say that a second went by.
+        let later = SystemTime::now() + Duration::from_secs(1);
+        fs::File::open(&directory).unwrap().set_modified(later).unwrap();
+        assert_eq!(seen.at(&places, 1), None);
+    }
 }

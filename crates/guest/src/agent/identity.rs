@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use super::atomic_file;
@@ -101,19 +101,29 @@ impl Applier<'_> {
         let directory = self.places.path(&user.home).join(".ssh");
         let owner = rustix::process::geteuid().is_root().then_some((user.uid, user.gid));
         let file = |source| IdentityError::File { part, path: directory.clone(), source };
-        match fs::symlink_metadata(&directory) {
-            Ok(meta) if meta.is_dir() => {}
+        let is_private = |meta: &fs::Metadata| {
+            meta.permissions().mode() & 0o7777 == 0o700
+                && owner.is_none_or(|owner| owner == (meta.uid(), meta.gid()))
+        };
+        let is_ready = match fs::symlink_metadata(&directory) {
+            Ok(meta) if meta.is_dir() => is_private(&meta),
             // The user may have made it point to a place that only root may write to.
             Ok(_) => return Ok(Outcome::Skipped("the login user's .ssh is no directory")),
-            Err(_) => fs::create_dir_all(&directory).map_err(file)?,
-        }
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).map_err(file)?;
-        if let Some((uid, gid)) = owner {
-            chown(&directory, Some(uid), Some(gid)).map_err(file)?;
+            Err(_) => fs::create_dir_all(&directory).map(|()| false).map_err(file)?,
+        };
+        if !is_ready {
+            fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).map_err(file)?;
+            if let Some((uid, gid)) = owner {
+                chown(&directory, Some(uid), Some(gid)).map_err(file)?;
+            }
         }
         let path = directory.join("authorized_keys");
-        atomic_file::write(&path, lines(keys).as_bytes(), 0o600, owner)
-            .map_err(|source| IdentityError::File { part, path, source })?;
+        let text = lines(keys);
+        // A clone mostly has the keys of its source: then nothing is written while its processes wait.
+        if !atomic_file::holds(&path, text.as_bytes(), 0o600, owner) {
+            atomic_file::write(&path, text.as_bytes(), 0o600, owner)
+                .map_err(|source| IdentityError::File { part, path, source })?;
+        }
         Ok(Outcome::Applied)
     }
 

@@ -6,6 +6,7 @@ use super::cgroup::{Cgroup, Cgroups};
 use super::connect::Access;
 use super::exec::SessionTable;
 use super::freezer::Freezer;
+use super::hooks::SeenHooks;
 use super::identity::Applier;
 use super::init::SshServer;
 use super::login::Logins;
@@ -24,6 +25,7 @@ pub(crate) struct Machine {
     pub(crate) reaper: Reaper,
     pub(crate) cgroups: Option<Cgroups>,
     pub(crate) freezer: Freezer,
+    pub(crate) seen_hooks: SeenHooks,
     pub(crate) sessions: SessionTable,
     pub(crate) exec_access: Access,
     pub(crate) ssh_server: SshServer,

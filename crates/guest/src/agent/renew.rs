@@ -46,9 +46,7 @@ pub(crate) async fn renew(
         None => None,
     };
     let hook_deadline = Duration::from_millis(request.hook_deadline_ms.into());
-    let hooks =
-        hooks::run_all(&machine.places, &machine.reaper, machine.renew_cgroup(), hook_deadline)
-            .await?;
+    let hooks = hooks::run_all(machine, held.freeze_count(), hook_deadline).await?;
     let frozen = held.thaw().map_err(RenewError::Thaw)?;
     machine.count_renewal();
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

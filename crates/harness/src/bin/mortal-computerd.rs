@@ -1,18 +1,29 @@
-//! `computerd`, until a certain step.
+//! `computerd`, until a certain step: then it ends, or its disk is full for as long.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use harness::mortal::{Death, MortalWatch, VARIABLE};
+use engine::watch::{StepLog, Watch};
+use harness::filling::{self, Filling, FillingWatch};
+use harness::mortal::{self, Death, MortalWatch};
 
 fn main() -> ExitCode {
-    // As a launcher of its machines it has no death: they outlive it.
-    let death = std::env::var(VARIABLE).unwrap_or_else(|_| "none:0:before".to_owned());
-    match death.parse::<Death>() {
-        Ok(death) => hostd::program::run(Arc::new(MortalWatch::new(death))),
+    match watch() {
+        Ok(watch) => hostd::program::run(watch),
         Err(error) => {
-            eprintln!("{VARIABLE}: {error}");
+            eprintln!("mortal-computerd: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// As a launcher of its machines it has no trouble: they outlive it.
+fn watch() -> Result<Arc<dyn Watch>, String> {
+    if let Ok(death) = std::env::var(mortal::VARIABLE) {
+        return Ok(Arc::new(MortalWatch::new(death.parse::<Death>()?)));
+    }
+    if let Ok(filling) = std::env::var(filling::VARIABLE) {
+        return Ok(Arc::new(FillingWatch::new(filling.parse::<Filling>()?)));
+    }
+    Ok(Arc::new(StepLog))
 }

@@ -7,6 +7,7 @@ mod disks;
 mod exec;
 mod files;
 mod forks;
+mod full_disk;
 mod hostile;
 mod life;
 mod login;

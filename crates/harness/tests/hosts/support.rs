@@ -35,12 +35,20 @@ pub(crate) fn in_place_with(
     image: impl FnOnce() -> Result<GuestImage, HarnessError>,
     test: impl AsyncFnOnce(&Place) -> Result<(), HarnessError>,
 ) {
+    in_storage(Storage::make, image, test);
+}
+
+fn in_storage(
+    storage: impl FnOnce() -> Result<Storage, HarnessError>,
+    image: impl FnOnce() -> Result<GuestImage, HarnessError>,
+    test: impl AsyncFnOnce(&Place) -> Result<(), HarnessError>,
+) {
     if let Some(reason) = missing() {
         println!("skipped: {reason}");
         return;
     }
     let image = image().unwrap_or_else(|error| panic!("{}", error.chain()));
-    let place = Place { storage: Storage::make().unwrap(), image };
+    let place = Place { storage: storage().unwrap(), image };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let outcome = runtime.block_on(async { tokio::time::timeout(TEST, test(&place)).await });
@@ -49,6 +57,11 @@ pub(crate) fn in_place_with(
         Ok(Err(error)) => panic!("{}", error.chain()),
         Err(_) => panic!("the test did not end within {TEST:?}"),
     }
+}
+
+/// The same in a place that the test may fill to the last block.
+pub(crate) fn in_place_apart(test: impl AsyncFnOnce(&Place) -> Result<(), HarnessError>) {
+    in_storage(Storage::make_apart, GuestImage::minimal, test);
 }
 
 /// Starts something that counts in the guest's memory and nowhere else.

@@ -90,7 +90,9 @@ impl Control for ControlService {
         }
         let deadline = Duration::from_millis(request.deadline_ms.into());
         let self_thaw = Duration::from_millis(request.self_thaw_ms.into());
-        let took = self.machine.freezer.freeze(deadline, self_thaw).await.map_err(freeze_status)?;
+        let (took, freeze) =
+            self.machine.freezer.freeze(deadline, self_thaw).await.map_err(freeze_status)?;
+        self.machine.seen_hooks.look(&self.machine.places, freeze);
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         Ok(Response::new(FreezeResponse { took_us }))
     }

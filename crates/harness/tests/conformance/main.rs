@@ -1,4 +1,8 @@
 //! The suites that the real adapters pass, run by the fakes: what a fault sweep finds out about them holds for the real ones too.
+//! Files and chunks run theirs here with the real ones as well; VMMs, the network and the journal do where they live.
+
+mod fake_host;
+mod real_host;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
