@@ -73,6 +73,11 @@ digest! {
 }
 
 digest! {
+    /// BLAKE3 of a whole pack: the name under which it lies here and in object stores.
+    PackId
+}
+
+digest! {
     /// SHA-256 of a raw artifact, the digest that the wire contract speaks.
     Sha256Digest
 }

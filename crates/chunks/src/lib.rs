@@ -9,9 +9,12 @@
 //!   snapshots/<id>/*  --TransferClient::upload-->   pre-signed PUTs  coverage checked, parts kept
 //!   pre-signed GETs   --TransferClient::download--> <target>.part    each chunk verified, then
 //!                                                                    written --rename--> <target>
+//!   snapshots/<id>/*  --chunked::write_form-->      <set>/chunked.json, <set>/<pack>.pack
+//!   packs, manifest   --chunked::FormReader-->      each chunk verified, then written
 //! ```
 //!
 //! # Where things are
+//! - [`chunked`]: the deduplicated, compressed, optionally sealed form of a snapshot. Blocks.
 //! - [`files`]: durable writes, [`clone_file`](files::clone_file), [`publish`](files::publish),
 //!   [`sha256_file`](files::sha256_file) and [`supports_reflink`](files::supports_reflink). All of
 //!   it blocks: call it on the blocking pool.
@@ -30,6 +33,7 @@
 //! - Blocking work takes a [`CancellationToken`](tokio_util::sync::CancellationToken); an async
 //!   call is cancelled by dropping it, and then ends every task and every read it began.
 
+pub mod chunked;
 pub mod digest;
 pub mod files;
 pub mod limits;
@@ -38,8 +42,8 @@ pub mod names;
 pub mod seal;
 pub mod transfer;
 
-pub use digest::{Blake3Digest, Sha256Digest};
-pub use limits::{ManifestLimits, RetryPolicy, SealLimits, TransferLimits};
+pub use digest::{Blake3Digest, PackId, Sha256Digest};
+pub use limits::{ChunkedLimits, ManifestLimits, RetryPolicy, SealLimits, TransferLimits};
 pub use manifest::{ChunkMap, FileEntry, Manifest, ManifestError};
 pub use names::{ArtifactId, FileName};
 pub use seal::{SealError, SealSpec, SealedFile, SealedIdentity, VerifyError};

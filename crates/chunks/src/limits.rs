@@ -44,6 +44,36 @@ impl Default for SealLimits {
     }
 }
 
+/// Bounds of the chunked form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkedLimits {
+    /// Bytes per chunk, a multiple of 4096. See `docs/decisions` for the measurement behind 128
+    /// KiB.
+    pub chunk_bytes: u32,
+    /// A pack that has this many bytes is finished. 8 MiB are a second at 64 Mbit/s, so that little
+    /// is lost when one breaks, and few enough objects that a request's latency does not count.
+    pub pack_bytes: u64,
+    /// Level of zstd. Level 3 gives half of what level 9 saves at a third of its time.
+    pub level: i32,
+    /// Threads that read, hash and compress at once.
+    pub threads: usize,
+    /// Largest manifest of the chunked form. 70 bytes a chunk: 64 MiB describe 120 GiB of data.
+    pub document_bytes: u64,
+}
+
+impl Default for ChunkedLimits {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            chunk_bytes: 128 * 1024,
+            pack_bytes: 8 * MIB,
+            level: 3,
+            threads: cores.min(4),
+            document_bytes: 64 * MIB,
+        }
+    }
+}
+
 /// When a failed request is tried again: exponential back-off with full jitter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {

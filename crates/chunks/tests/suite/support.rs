@@ -5,8 +5,15 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use chunks::chunked::{
+    ChunkedError, DirectorySource, FileToCut, FormDocument, FormReader, FormRequest, Known,
+    KnownSet, TenantKey, WrittenForm, write_form,
+};
 use chunks::seal::seal_directory;
-use chunks::{ArtifactId, FileEntry, FileName, RetryPolicy, SealLimits, SealSpec, TransferLimits};
+use chunks::{
+    ArtifactId, ChunkedLimits, FileEntry, FileName, RetryPolicy, SealLimits, SealSpec,
+    TransferLimits,
+};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -104,4 +111,53 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// A form as a test has it: its directory, its document and how much was done for it.
+pub(crate) struct Form {
+    pub(crate) dir: Utf8PathBuf,
+    pub(crate) form: WrittenForm,
+}
+
+/// Cuts one file into a new set beneath `root`, knowing these forms, the nearest first.
+pub(crate) fn cut(
+    file: &Utf8Path,
+    root: &Utf8Path,
+    name: &str,
+    known: &[&Form],
+    key: Option<&TenantKey>,
+) -> Form {
+    let dir = root.join(name);
+    std::fs::create_dir(&dir).expect("a set");
+    let source = DirectorySource::open(known.iter().map(|form| form.dir.as_path()));
+    let source = source.expect("the packs that are known");
+    let set = |form: &&Form| KnownSet {
+        name: form.dir.file_name().expect("a name").to_owned(),
+        document: form.form.document.clone(),
+    };
+    let sets: Vec<KnownSet> = known.iter().map(set).collect();
+    let known = Known::new(&sets, &source, key, |_| false).expect("known forms");
+    let request = FormRequest {
+        dir: &dir,
+        files: &[FileToCut { id: id("memory"), path: file.to_owned() }],
+        manifest: "a manifest",
+        known: &known,
+        key,
+    };
+    let limits = ChunkedLimits { pack_bytes: MIB, ..ChunkedLimits::default() };
+    let form = write_form(&request, &limits, &CancellationToken::new()).expect("a form");
+    Form { dir, form }
+}
+
+/// The file of a form, read from the packs in these directories.
+pub(crate) fn assemble(
+    document: &FormDocument,
+    dirs: &[&Utf8Path],
+    to: &Utf8Path,
+    key: Option<&TenantKey>,
+) -> Result<Vec<u8>, ChunkedError> {
+    let source = DirectorySource::open(dirs.iter().copied())?;
+    let reader = FormReader::new(document, &source, key)?;
+    reader.write_file(&id("memory"), to, 0o600, 2, &CancellationToken::new())?;
+    Ok(std::fs::read(to).expect("what was written"))
 }
