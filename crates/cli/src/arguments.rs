@@ -17,6 +17,7 @@ use crate::operation::OperationsArguments;
 use crate::port::PortArguments;
 use crate::setup::SetupArguments;
 use crate::snapshot::SnapshotArguments;
+use crate::store::ChunkStoreArguments;
 use crate::volume::VolumeArguments;
 
 const EXAMPLES: &str = "\
@@ -96,6 +97,8 @@ pub(crate) enum Command {
     Image(ImageArguments),
     /// Say what takes how much room on this host.
     Storage,
+    /// Look after the chunks of this host's snapshots.
+    Store(ChunkStoreArguments),
     /// Prepare this host.
     Setup(SetupArguments),
     /// Say what this host lacks, and how to mend it.

@@ -95,6 +95,20 @@ pub(crate) enum CliError {
     /// The answer to an upload does not fit what was asked for.
     #[error("the daemon's answer to the upload does not cover what it was asked to upload")]
     UploadAnswer,
+    /// A key cannot be read.
+    #[error("read the key in {}", .path.display())]
+    ReadKey {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file holds no key.
+    #[error("{} does not hold a key: 32 bytes, or their base64", .path.display())]
+    WrongKey {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Standard input cannot be read.
     #[error("read standard input")]
     ReadInput(#[source] io::Error),

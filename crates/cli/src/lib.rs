@@ -30,6 +30,7 @@ mod run;
 pub mod setup;
 mod snapshot;
 mod storage;
+mod store;
 mod tool;
 mod volume;
 

@@ -13,7 +13,7 @@ use crate::error::CliError;
 use crate::output::Output;
 use crate::{
     copy, doctor, exec, fork, image, machine, manual, operation, port, setup, snapshot, storage,
-    volume,
+    store, volume,
 };
 
 /// The command failed.
@@ -88,6 +88,10 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, CliError> {
         }
         Command::Volume(arguments) => {
             volume::run(&connection.client()?, arguments, output).await?;
+        }
+        Command::Store(arguments) => {
+            let is_well = store::run(&connection.client()?, arguments, output).await?;
+            return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
         }
         Command::Storage => output.print(&storage::report(&connection.client()?).await?)?,
         Command::Port(arguments) => {

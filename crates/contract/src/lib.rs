@@ -9,6 +9,7 @@
 //! randomness.
 
 pub mod artifact;
+pub mod chunked;
 pub mod client;
 
 pub mod digest;
@@ -42,7 +43,7 @@ pub mod volume;
 mod forgiving;
 
 pub use artifact::{ArtifactId, ArtifactKind, SnapshotArtifact};
-pub use digest::Sha256Hex;
+pub use digest::{PackId, Sha256Hex};
 pub use error::{ErrorBody, ErrorCode};
 pub use file_path::FilePath;
 pub use id::{

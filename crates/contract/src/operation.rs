@@ -34,6 +34,10 @@ pub enum OperationKind {
     CreateSnapshot,
     /// Sends a snapshot to an object store.
     UploadSnapshot,
+    /// Makes the chunked form of a snapshot.
+    ChunkSnapshot,
+    /// Takes away packs that no snapshot needs.
+    CollectChunks,
     /// Makes a machine from a snapshot.
     RestoreSnapshot,
     /// Makes machines from a machine that runs, or from a snapshot; each child has an operation of its own.
@@ -79,6 +83,8 @@ impl OperationKind {
             Self::ChangeFiles => "change_files",
             Self::CreateSnapshot => "create_snapshot",
             Self::UploadSnapshot => "upload_snapshot",
+            Self::ChunkSnapshot => "chunk_snapshot",
+            Self::CollectChunks => "collect_chunks",
             Self::RestoreSnapshot => "restore_snapshot",
             Self::Fork => "fork",
             Self::DeleteSnapshot => "delete_snapshot",

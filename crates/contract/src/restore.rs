@@ -5,6 +5,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::artifact::SnapshotArtifact;
+use crate::chunked::ChunkedSource;
 use crate::forgiving;
 use crate::id::{MachineId, SnapshotId};
 use crate::machine::{ArtifactRef, GuestConfig};
@@ -99,6 +100,13 @@ pub struct DurableSnapshot {
     /// Its files, each with a `download_url`.
     #[serde(default, deserialize_with = "forgiving::defaulted")]
     pub artifacts: Vec<SnapshotArtifact>,
+    /// Its chunked form, instead of the files.
+    #[serde(
+        default,
+        deserialize_with = "forgiving::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub chunked: Option<ChunkedSource>,
 }
 
 /// How far a local snapshot is verified before it runs.

@@ -365,6 +365,7 @@ fn a_restore_names_one_source() {
             source_runtime_host: None,
             source_tap_device: None,
             artifacts: vec![manifest()],
+            chunked: None,
         }),
         dense: true,
         verify: Verify::Full,

@@ -162,6 +162,20 @@ pub async fn apply(step: &Step, operation: &OperationId, host: &Host) -> Result<
         Step::Download { target, manifest_dir } => {
             host.chunks.download(target, manifest_dir).await.map(|()| none())
         }
+        Step::Cut { job } => {
+            let form = host.chunks.cut(job, operation).await?;
+            Ok(Effect::found(Finding::Cut { form }))
+        }
+        Step::SendForm { job } => {
+            let sent = host.chunks.send_form(job).await?;
+            Ok(Effect::found(Finding::Sent { sent }))
+        }
+        Step::FetchForm { form, dir } => host.chunks.keep_form(form, dir).await.map(|()| none()),
+        Step::FetchPacks { document, packs, to } => {
+            host.chunks.fetch_packs(document, packs, to).await.map(|()| none())
+        }
+        Step::Assemble { target } => host.chunks.assemble(target).await.map(|()| none()),
+        Step::DropSet { set, dir, scratch } => drop_set(host, set, dir, scratch).await,
     }
 }
 
@@ -220,6 +234,22 @@ async fn check_sealed(
         host.journal.apply(&quarantined).await?;
     }
     Err(error)
+}
+
+/// Looked at in the records of this moment: whoever cuts a snapshot claims those whose sets it refers to, so a set that no
+/// record needs will not be needed.
+async fn drop_set(
+    host: &Host,
+    set: &OperationId,
+    dir: &camino::Utf8Path,
+    scratch: &camino::Utf8Path,
+) -> Result<Effect, PortError> {
+    let snapshots = host.journal.snapshots().await?;
+    let forms = snapshots.iter().filter_map(|snapshot| snapshot.chunked.as_ref());
+    if forms.into_iter().any(|form| form.set == *set || form.needs.contains(set)) {
+        return Ok(none());
+    }
+    host.files.remove_tree(dir, scratch).await.map(|()| none())
 }
 
 async fn sum(

@@ -18,6 +18,8 @@ pub enum Subject {
     Volume(VolumeId),
     /// A published port of a machine.
     PublishedPort(MachineId, PublishedPortId),
+    /// The chunked form of a snapshot.
+    ChunkedForm(SnapshotId),
 }
 
 /// Alone, or together with others who only read.
@@ -65,6 +67,11 @@ impl Claim {
     /// Reading a snapshot, with others.
     pub fn read_snapshot(id: &SnapshotId) -> Self {
         Self { subject: Subject::Snapshot(id.clone()), access: Access::Shared }
+    }
+
+    /// Alone on the chunked form of a snapshot, whose files others may read.
+    pub fn chunked_form(id: &SnapshotId) -> Self {
+        Self { subject: Subject::ChunkedForm(id.clone()), access: Access::Exclusive }
     }
 
     /// Alone on a volume.

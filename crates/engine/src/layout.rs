@@ -55,6 +55,16 @@ impl Layout {
         self.snapshots().join(id.as_str())
     }
 
+    /// All sets of packs.
+    pub fn sets(&self) -> Utf8PathBuf {
+        self.root.join("chunks")
+    }
+
+    /// The packs and the document that one operation made.
+    pub fn set(&self, operation: &OperationId) -> Utf8PathBuf {
+        self.sets().join(operation.as_str())
+    }
+
     /// All volumes that outlive machines.
     pub fn volumes(&self) -> Utf8PathBuf {
         self.root.join("volumes")
@@ -94,6 +104,8 @@ pub mod machine_file {
     pub const INITRD: &str = "initrd";
     /// Guest RAM of a machine whose memory is its own.
     pub const MEMORY: &str = "memory";
+    /// Packs of a chunked form, while a restore puts its files together.
+    pub const PACKS: &str = "packs";
     /// Device state that a restore loads.
     pub const VMSTATE: &str = "vmstate.bin";
     /// The system disk.
@@ -114,6 +126,8 @@ pub mod snapshot_file {
     pub const VMSTATE: &str = "vmstate.bin";
     /// Device state as the VMM wrote it, before it is copied to an inode of ours.
     pub const CAPTURED: &str = "vmstate.captured";
+    /// The document of its chunked form, in the set.
+    pub const CHUNKED: &str = "chunked.json";
     /// The manifest.
     pub const MANIFEST: &str = "manifest.json";
 }

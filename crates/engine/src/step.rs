@@ -3,12 +3,12 @@
 use camino::Utf8PathBuf;
 use contract::artifact::ArtifactId;
 use contract::machine::GuestProtocol;
-use contract::{MachineId, MountId, PresignedUrl, Secret, Sha256Hex, SnapshotId};
+use contract::{MachineId, MountId, OperationId, PresignedUrl, Secret, Sha256Hex, SnapshotId};
 use serde::{Deserialize, Serialize};
 
 use crate::port::{
-    CheckDepth, CommandJob, DiskSource, DownloadTarget, GrownDisk, Launch, LaunchSpec, Relay,
-    SealRequest, UploadJob,
+    CheckDepth, CommandJob, CutJob, DiskSource, DownloadTarget, FormTarget, FormUrl, GrownDisk,
+    Launch, LaunchSpec, PackPut, Relay, SealRequest, SendJob, UploadJob,
 };
 use crate::record::Slot;
 
@@ -101,6 +101,18 @@ pub enum Step {
     FetchManifest { url: PresignedUrl, sha256: Sha256Hex, dir: Utf8PathBuf },
     /// Fetches one artifact, verified against the manifest in `manifest_dir`.
     Download { target: Box<DownloadTarget>, manifest_dir: Utf8PathBuf },
+    /// Cuts a sealed snapshot into a set, in a directory of this operation.
+    Cut { job: Box<CutJob> },
+    /// Sends packs and the document of a form.
+    SendForm { job: Box<SendJob> },
+    /// Fetches the document of a form and the manifest in it into a directory of this operation.
+    FetchForm { form: Box<FormUrl>, dir: Utf8PathBuf },
+    /// Fetches the packs of the document in `document` into a new directory beneath one of this operation.
+    FetchPacks { document: Utf8PathBuf, packs: Vec<PackPut>, to: Utf8PathBuf },
+    /// Puts a file together from packs.
+    Assemble { target: Box<FormTarget> },
+    /// Removes a set, unless a snapshot needs it.
+    DropSet { set: OperationId, dir: Utf8PathBuf, scratch: Utf8PathBuf },
 }
 
 impl Step {
@@ -147,6 +159,12 @@ impl Step {
             Self::Upload { .. } => "upload",
             Self::FetchManifest { .. } => "fetch_manifest",
             Self::Download { .. } => "download",
+            Self::Cut { .. } => "cut",
+            Self::SendForm { .. } => "send_form",
+            Self::FetchForm { .. } => "fetch_form",
+            Self::FetchPacks { .. } => "fetch_packs",
+            Self::Assemble { .. } => "assemble",
+            Self::DropSet { .. } => "drop_set",
         }
     }
 

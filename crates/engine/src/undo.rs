@@ -62,7 +62,13 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
         | Step::SumArtifact { .. }
         | Step::Upload { .. }
         | Step::FetchManifest { .. }
-        | Step::Download { .. } => Ok(()),
+        | Step::Download { .. }
+        | Step::Cut { .. }
+        | Step::SendForm { .. }
+        | Step::FetchForm { .. }
+        | Step::FetchPacks { .. }
+        | Step::Assemble { .. }
+        | Step::DropSet { .. } => Ok(()),
     }
 }
 

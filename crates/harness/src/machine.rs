@@ -1,6 +1,7 @@
 //! The language of the end-to-end tests: hosts launch machines, machines run commands.
 
 use contract::artifact::SnapshotArtifact;
+use contract::chunked::ChunkedSource;
 use contract::client::{Client, ClientError};
 use contract::exec::{ExecRequest, ExecResponse};
 use contract::machine::{CreateMachineRequest, Egress, GuestProtocol, Machine as Record};
@@ -108,6 +109,27 @@ impl Daemon {
             source_runtime_host: None,
             source_tap_device: None,
             artifacts,
+            chunked: None,
+        });
+        self.restore_from(snapshot, source, name, image).await
+    }
+
+    /// Restores a snapshot from its chunked form.
+    pub async fn restore_chunked(
+        &self,
+        snapshot: &SnapshotId,
+        chunked: ChunkedSource,
+        name: &str,
+        image: &GuestImage,
+    ) -> Result<Machine, HarnessError> {
+        let source = RestoreSource::Durable(DurableSnapshot {
+            snapshot_id: Some(snapshot.clone()),
+            machine_id: None,
+            image_id: None,
+            source_runtime_host: None,
+            source_tap_device: None,
+            artifacts: Vec::new(),
+            chunked: Some(chunked),
         });
         self.restore_from(snapshot, source, name, image).await
     }

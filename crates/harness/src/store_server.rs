@@ -178,6 +178,16 @@ impl StoreServer {
         artifacts.iter().map(sign).collect()
     }
 
+    /// Signs the writing of a whole object.
+    pub fn sign_put(&self, key: &str) -> Result<PresignedUrl, HarnessError> {
+        presigned(self.bucket.put_object(Some(&self.credentials), key).sign(SIGNED))
+    }
+
+    /// Signs the reading of an object.
+    pub fn sign_get(&self, key: &str) -> Result<PresignedUrl, HarnessError> {
+        presigned(self.bucket.get_object(Some(&self.credentials), key).sign(SIGNED))
+    }
+
     /// Puts other bytes where an artifact lies.
     pub async fn replace(
         &self,

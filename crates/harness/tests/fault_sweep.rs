@@ -149,6 +149,60 @@ fn promise_p12_an_upload_resumes_after_every_fault() {
 }
 
 #[test]
+fn promise_p2_p9_a_chunked_form_is_made_whole_or_not_at_all_at_every_fault() {
+    let arranged = [
+        Intent::Create("box"),
+        Intent::Snapshot("box", "parent"),
+        Intent::Cut("parent"),
+        Intent::Snapshot("box", "saved"),
+    ];
+    sweep(&Case::new(arranged, Intent::Cut("saved")));
+}
+
+#[test]
+fn promise_p12_sending_a_chunked_form_leaves_the_host_as_it_is_at_every_fault() {
+    let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved"), Intent::Cut("saved")];
+    sweep(&Case::new(arranged, Intent::SendForm("saved")));
+}
+
+#[test]
+fn promise_p6_p8_a_restore_from_a_chunked_form_is_all_or_nothing_at_every_fault() {
+    let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved"), Intent::Cut("saved")];
+    sweep(&Case::new(arranged, Intent::RestoreForm("saved", "clone")));
+}
+
+#[test]
+fn promise_p9_deleting_a_parent_keeps_what_its_child_needs_at_every_fault() {
+    let arranged = [
+        Intent::Create("box"),
+        Intent::Snapshot("box", "parent"),
+        Intent::Cut("parent"),
+        Intent::Snapshot("box", "child"),
+        Intent::Cut("child"),
+    ];
+    let parent_first = Case::new(arranged, Intent::DeleteSnapshot("parent"));
+    let (pictures, _) = parent_first.in_peace();
+    assert!(pictures.after.has("chunked.json of a set"), "{}", pictures.after);
+    sweep(&parent_first);
+}
+
+#[test]
+fn promise_p9_the_last_that_needs_a_set_takes_it_along_at_every_fault() {
+    let arranged = [
+        Intent::Create("box"),
+        Intent::Snapshot("box", "parent"),
+        Intent::Cut("parent"),
+        Intent::Snapshot("box", "child"),
+        Intent::Cut("child"),
+        Intent::DeleteSnapshot("parent"),
+    ];
+    let last = Case::new(arranged, Intent::DeleteSnapshot("child"));
+    let (pictures, _) = last.in_peace();
+    assert!(!pictures.after.has("chunked.json of a set"), "{}", pictures.after);
+    sweep(&last);
+}
+
+#[test]
 fn promise_p4_a_vmm_that_ended_by_itself_is_retired_at_every_fault() {
     sweep(&Case::new([Intent::Create("box")], Intent::Retire("box")));
 }

@@ -59,6 +59,7 @@ impl Root {
             layout.artifacts(),
             layout.machines(),
             layout.snapshots(),
+            layout.sets(),
             layout.volumes(),
             layout.all_scratch(),
             layout.runtimes(),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use contract::PackId;
 use contract::id::SnapshotId;
 
 /// A bucket and a prefix within it.
@@ -22,6 +23,16 @@ impl BucketUrl {
     /// The bucket.
     pub(crate) fn bucket(&self) -> &str {
         &self.bucket
+    }
+
+    /// What the key of every pack begins with. No snapshot is named so: its files are not packs.
+    pub(crate) fn packs_prefix(&self) -> String {
+        if self.prefix.is_empty() { "packs/".into() } else { format!("{}/packs/", self.prefix) }
+    }
+
+    /// The key of a pack, which all snapshots of this prefix share.
+    pub(crate) fn pack_key(&self, pack: &PackId) -> String {
+        format!("{}{pack}.pack", self.packs_prefix())
     }
 
     /// The key of one file of a snapshot.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use contract::location::PresignedUrl;
 use reqwest::{Client, Method};
-use rusty_s3::actions::{CompleteMultipartUploadResponse, CreateMultipartUpload};
+use rusty_s3::actions::{CompleteMultipartUploadResponse, CreateMultipartUpload, ListObjectsV2};
 use rusty_s3::{Bucket, BucketError, Credentials, S3Action};
 use url::Url;
 
@@ -62,6 +62,33 @@ impl ObjectStore {
     /// Signs the reading of an object.
     pub(crate) fn sign_read(&self, key: &str) -> Result<PresignedUrl, StoreError> {
         presigned(key, self.bucket.get_object(Some(&self.credentials), key).sign(FOR_A_TRANSFER))
+    }
+
+    /// Signs the writing of a whole object.
+    pub(crate) fn sign_write(&self, key: &str) -> Result<PresignedUrl, StoreError> {
+        presigned(key, self.bucket.put_object(Some(&self.credentials), key).sign(FOR_A_TRANSFER))
+    }
+
+    /// The keys of all objects beneath a prefix.
+    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let (action, mut keys, mut token) = ("list", Vec::new(), None);
+        loop {
+            let mut list = self.bucket.list_objects_v2(Some(&self.credentials));
+            list.with_prefix(prefix.to_owned());
+            if let Some(token) = token.take() {
+                list.with_continuation_token(token);
+            }
+            let url = list.sign(AT_ONCE);
+            let answer = self.ask(action, Method::GET, prefix, url, Bytes::new()).await?;
+            let text = String::from_utf8_lossy(&answer);
+            let page = ListObjectsV2::parse_response(&text)
+                .map_err(|_| StoreError::Answer { action, key: prefix.to_owned() })?;
+            keys.extend(page.contents.into_iter().map(|object| object.key));
+            token = page.next_continuation_token;
+            if token.is_none() {
+                return Ok(keys);
+            }
+        }
     }
 
     /// Begins the writing of a large object.

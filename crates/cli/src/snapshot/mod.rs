@@ -1,5 +1,7 @@
 //! `computer snapshot`: take, move and restore snapshots.
 
+mod chunked;
+mod chunked_index;
 mod create;
 mod index;
 mod list;
@@ -62,9 +64,10 @@ pub(crate) async fn run(
         SnapshotCommand::List(arguments) => output.print(&list::list(client, &arguments).await?),
         SnapshotCommand::Tree => output.print(&tree::tree(client).await?),
         SnapshotCommand::Show(arguments) => output.print(&list::show(client, &arguments).await?),
-        SnapshotCommand::Upload(arguments) => {
-            output.print(&upload::upload(client, &arguments).await?)
-        }
+        SnapshotCommand::Upload(arguments) => match arguments.chunked {
+            true => output.print(&upload::upload_chunked(client, &arguments).await?),
+            false => output.print(&upload::upload(client, &arguments).await?),
+        },
         SnapshotCommand::Restore(arguments) => {
             output.print(&restore::restore(client, *arguments).await?)
         }

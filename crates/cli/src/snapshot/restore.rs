@@ -1,5 +1,7 @@
 //! `computer snapshot restore`: make a machine that goes on from a snapshot, of this host or of an object store.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use contract::SnapshotArtifact;
 use contract::client::Client;
@@ -11,6 +13,7 @@ use contract::restore::{
     DurableSnapshot, LocalSnapshot, RestoreSnapshotRequest, RestoreSource, Verify,
 };
 
+use super::chunked;
 use super::index::SnapshotIndex;
 use crate::byte_size::ByteSize;
 use crate::error::CliError;
@@ -49,6 +52,12 @@ pub(crate) struct RestoreArguments {
     /// How long to wait.
     #[command(flatten)]
     pub(crate) wait: WaitArguments,
+    /// Restore from the chunked form in the bucket.
+    #[arg(long, requires = "bucket")]
+    pub(crate) chunked: bool,
+    /// A file with the key that seals the chunked form.
+    #[arg(long, value_name = "PATH", requires = "chunked")]
+    pub(crate) key_file: Option<PathBuf>,
     /// Where the snapshot is, when not on this host.
     #[command(flatten)]
     pub(crate) store: RestoreStoreArguments,
@@ -100,6 +109,11 @@ async fn local(client: &Client, arguments: &RestoreArguments) -> Result<Found, C
 
 async fn durable(arguments: &RestoreArguments, bucket: &BucketUrl) -> Result<Found, CliError> {
     let store = ObjectStore::open(&arguments.store.settings, bucket)?;
+    if arguments.chunked {
+        let key = chunked::read_key(arguments.key_file.as_deref())?;
+        let found = chunked::source(&store, bucket, &arguments.snapshot_id, key).await?;
+        return Ok(Found { source: RestoreSource::Durable(found.0), artifact: found.1 });
+    }
     let key = SnapshotIndex::key(bucket, &arguments.snapshot_id);
     let bytes = store.read(&key).await.map_err(|error| {
         if error.is_absent() { StoreError::NoIndex { key: key.clone() } } else { error }
@@ -122,6 +136,7 @@ async fn durable(arguments: &RestoreArguments, bucket: &BucketUrl) -> Result<Fou
             source_runtime_host: Some(index.source_runtime_host),
             source_tap_device: Some(index.source_tap_device),
             artifacts: artifacts.collect::<Result<_, StoreError>>()?,
+            chunked: None,
         }),
         artifact: index.artifact,
     })

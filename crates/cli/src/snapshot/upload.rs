@@ -8,6 +8,7 @@
 //! The daemon keeps what it sent under the id of each multipart upload, so trying again sends only what is missing.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -18,6 +19,7 @@ use contract::upload::{ArtifactUpload, UploadPart, UploadSnapshotRequest, Upload
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::chunked::{self, ShownChunkedUpload};
 use super::index::{IndexedFile, SnapshotIndex};
 use super::parts::cut;
 use crate::byte_size::ByteSize;
@@ -40,12 +42,19 @@ const TRY_PAUSE: Duration = Duration::from_secs(2);
 Examples:
   computer snapshot upload box.before --bucket s3://backups/boxes --region eu-central-1
   computer snapshot upload box.before --bucket s3://backups --endpoint http://127.0.0.1:9000
+  computer snapshot upload box.after --bucket s3://backups --chunked
 
 The files go to PREFIX/SNAPSHOT/, with an index, snapshot.json, beside them.
 This program signs; the daemon sends, and never sees the credentials.")]
 pub(crate) struct UploadArguments {
     /// The snapshot.
     pub(crate) snapshot: SnapshotId,
+    /// Send its chunked form: only what the store does not have from earlier snapshots.
+    #[arg(long)]
+    pub(crate) chunked: bool,
+    /// A file with the key that seals the chunked form: 32 bytes, or their base64.
+    #[arg(long, value_name = "PATH", requires = "chunked")]
+    pub(crate) key_file: Option<PathBuf>,
     /// Where it goes.
     #[command(flatten)]
     pub(crate) store: StoreArguments,
@@ -68,6 +77,17 @@ impl fmt::Display for ShownUpload {
         writeln!(formatter, "uploaded snapshot {}: {count} files, {size}", self.snapshot_id)?;
         write!(formatter, "its index is s3://{}/{}", self.bucket, self.index_key)
     }
+}
+
+/// Sends the chunked form of a snapshot to an object store.
+pub(super) async fn upload_chunked(
+    client: &Client,
+    arguments: &UploadArguments,
+) -> Result<ShownChunkedUpload, CliError> {
+    let bucket = &arguments.store.bucket;
+    let key = chunked::read_key(arguments.key_file.as_deref())?;
+    let store = ObjectStore::open(&arguments.store.settings, bucket)?;
+    chunked::upload(client, &store, bucket, &arguments.snapshot, key).await
 }
 
 /// Sends a snapshot to an object store.

@@ -17,6 +17,7 @@
 
 mod artifact;
 mod call;
+mod chunked;
 mod connection;
 mod error;
 mod exec;

@@ -5,6 +5,10 @@ use http::{Method, StatusCode};
 use super::body::{Bytes, Json, Lines, NoQuery, Nothing, WebSocket};
 use super::{Endpoint, EndpointInfo, Tag};
 use crate::artifact::ArtifactId;
+use crate::chunked::{
+    CheckChunksAnswer, ChunkSnapshotRequest, ChunkedFormAnswer, CollectChunksAnswer,
+    UploadChunkedAnswer, UploadChunkedRequest,
+};
 use crate::exec::{ExecRequest, ExecResponse};
 use crate::exec_session::ExecSessionsAnswer;
 use crate::file::{FileOperationRequest, FileOperationResponse};
@@ -67,6 +71,12 @@ endpoints! {
     /// Says what takes how much room.
     ReportStorage [Host] GET "/storage/report" (()) ? (NoQuery)
         (Nothing) => OK (Json<StorageReportAnswer>);
+    /// Reads and hashes every pack of the host, and says what is wrong.
+    CheckChunks [Host] GET "/storage/chunks/check" (()) ? (NoQuery)
+        (Nothing) => OK (Json<CheckChunksAnswer>);
+    /// Takes away the packs that no snapshot needs.
+    CollectChunks [Host] POST "/storage/chunks/collect" (()) ? (NoQuery)
+        (Nothing) => OK (Json<CollectChunksAnswer>);
 
     /// Makes a machine and boots it.
     CreateMachine [Machines] POST "/machines" (()) ? (WaitQuery)
@@ -142,6 +152,12 @@ endpoints! {
     /// Sends files of a snapshot to an object store, by URLs that the caller signed.
     UploadSnapshot [Snapshots] POST "/snapshots/{snapshot_id}/upload" (SnapshotId) ? (NoQuery)
         (Json<UploadSnapshotRequest>) => OK (Json<UploadSnapshotResponse>);
+    /// Says what the chunked form of a snapshot is made of, and which of it is to be sent; makes it if need be.
+    ChunkSnapshot [Snapshots] POST "/snapshots/{snapshot_id}/chunked" (SnapshotId) ? (NoQuery)
+        (Json<ChunkSnapshotRequest>) => OK (Json<ChunkedFormAnswer>);
+    /// Sends packs of a chunked form and its manifest to an object store, by URLs that the caller signed.
+    UploadChunked [Snapshots] POST "/snapshots/{snapshot_id}/chunked/upload" (SnapshotId) ? (NoQuery)
+        (Json<UploadChunkedRequest>) => OK (Json<UploadChunkedAnswer>);
     /// Makes a machine that goes on from a snapshot.
     RestoreSnapshot [Snapshots] POST "/snapshots/{snapshot_id}/restore" (SnapshotId) ? (WaitQuery)
         (Json<RestoreSnapshotRequest>) => CREATED (Json<MachineAnswer>);

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::phase::Run;
-use crate::port::{Launch, VmmHandle};
+use crate::port::{Launch, Sent, VmmHandle};
 use crate::record::{
-    ArtifactSum, CommandOutcome, Finding, Machine, Moment, Mount, MountState, PublishedPort,
-    RelayPort, Slot, Snapshot, Volume,
+    ArtifactSum, ChunkedForm, CommandOutcome, Finding, Machine, Moment, Mount, MountState,
+    PublishedPort, RelayPort, Slot, Snapshot, Volume,
 };
 
 /// A change of the records. As planned, what only steps find out is still absent; [`Change::complete`] carries it over.
@@ -81,6 +81,20 @@ pub enum Change {
     },
     /// The sum of a large artifact became known.
     SnapshotSummed { snapshot: SnapshotId, artifact: ArtifactId, sum: ArtifactSum },
+    /// The chunked form of a snapshot was made.
+    SnapshotChunked {
+        snapshot: SnapshotId,
+        /// Found by the step that cut it.
+        form: Option<ChunkedForm>,
+    },
+    /// Packs of a chunked form lie in the object store. The records stay as they are.
+    FormSent {
+        snapshot: SnapshotId,
+        /// Found by the step that sent them.
+        sent: Option<Sent>,
+    },
+    /// Sets that nobody needs are about to go. The records stay as they are.
+    ChunksCollected,
     /// A check found a snapshot changed.
     SnapshotQuarantined { snapshot: SnapshotId, reason: String },
     /// A snapshot is gone from the records.
@@ -185,6 +199,24 @@ impl Change {
                     }
                 }
             }
+            Self::SnapshotChunked { form, .. } => {
+                *form = findings.iter().find_map(|finding| match finding {
+                    Finding::Cut { form } => Some(form.clone()),
+                    _ => None,
+                });
+                if form.is_none() {
+                    return Err(IncompleteError("the chunked form"));
+                }
+            }
+            Self::FormSent { sent, .. } => {
+                *sent = findings.iter().find_map(|finding| match finding {
+                    Finding::Sent { sent } => Some(*sent),
+                    _ => None,
+                });
+                if sent.is_none() {
+                    return Err(IncompleteError("what was sent"));
+                }
+            }
             Self::MachineReady { .. }
             | Self::MachineFailed { .. }
             | Self::MachineStopped { .. }
@@ -194,6 +226,7 @@ impl Change {
             | Self::MountsSeen { .. }
             | Self::MountRemoved { .. }
             | Self::FilesOpened { .. }
+            | Self::ChunksCollected
             | Self::SnapshotSummed { .. }
             | Self::SnapshotQuarantined { .. }
             | Self::SnapshotRemoved { .. }

@@ -143,6 +143,12 @@ pub fn writes(change: &Change, records: &dyn Lookup) -> Result<Vec<Write>, Write
             }
             Ok(vec![Write::Snapshot(Box::new(record))])
         }
+        Change::SnapshotChunked { snapshot, form } => {
+            let record = records.snapshot(snapshot);
+            let mut record = record.ok_or_else(|| WriteError::Gone(snapshot.to_string()))?;
+            record.chunked.clone_from(form);
+            Ok(vec![Write::Snapshot(Box::new(record))])
+        }
         Change::SnapshotQuarantined { snapshot, reason } => {
             let Some(mut record) = records.snapshot(snapshot) else { return Ok(vec![]) };
             record.state = SnapshotState::Quarantined { reason: reason.clone() };
@@ -195,6 +201,8 @@ pub fn writes(change: &Change, records: &dyn Lookup) -> Result<Vec<Write>, Write
         Change::Forked { taken: None, .. }
         | Change::FilesOpened { .. }
         | Change::UploadFinished { .. }
+        | Change::FormSent { .. }
+        | Change::ChunksCollected
         | Change::CommandRan { .. } => Ok(vec![]),
     }
 }

@@ -176,6 +176,14 @@ impl Facts<'_> {
         Ok(())
     }
 
+    /// Whether a snapshot is being deleted.
+    pub fn is_leaving(&self, snapshot: &Snapshot) -> bool {
+        let id = &snapshot.origin.snapshot;
+        self.open.iter().any(
+            |plan| matches!(&plan.commit, Change::SnapshotRemoved { snapshot } if snapshot == id),
+        )
+    }
+
     /// The free slot with the lowest number; 429 when all are taken.
     pub fn free_slot(&self) -> Result<Slot, Refusal> {
         self.free_slots().next().ok_or_else(|| {

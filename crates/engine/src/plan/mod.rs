@@ -5,6 +5,7 @@
 
 mod change;
 mod change_writes;
+pub mod chunked;
 pub mod command;
 pub mod compatibility;
 mod disk;

@@ -2,6 +2,7 @@
 
 use contract::ErrorCode;
 use contract::artifact::{ArtifactId, SnapshotArtifact};
+use contract::chunked::ChunkedSource;
 use contract::machine::GuestProtocol;
 use contract::operation::OperationKind;
 use contract::restore::{DurableSnapshot, RestoreSnapshotRequest, Verify};
@@ -10,7 +11,7 @@ use contract::{PresignedUrl, Sha256Hex, VolumeId};
 use crate::claim::Claim;
 use crate::layout::machine_file;
 use crate::phase::Phase;
-use crate::port::{Boot, CheckDepth, DiskSource, DownloadTarget};
+use crate::port::{Boot, CheckDepth, DiskSource, DownloadTarget, FormTarget, FormUrl, PackPut};
 use crate::record::{
     Machine, Manifest, Memory, Mount, MountState, Origin, Slot, Snapshot, SnapshotOrigin,
     SnapshotState, VmmKind, Volume,
@@ -97,7 +98,10 @@ pub fn plan(
     let files = Placement { manifest, machine: &machine, slot: &slot, facts };
     match source {
         Source::Local(_) => prepare.extend(files.local(depth(request.verify))),
-        Source::Durable(durable) => prepare.extend(files.durable(durable)?),
+        Source::Durable(durable) => prepare.extend(match &durable.chunked {
+            Some(chunked) => files.chunked(chunked),
+            None => files.durable(durable)?,
+        }),
     }
     prepare.extend(place_kernel(&request.artifact, &launch));
     prepare.extend(inherited_secrets(&machine, origin, facts));
@@ -258,6 +262,36 @@ impl Placement<'_> {
         Ok(steps)
     }
 
+    /// Document, packs, then each file; the packs go when all are there.
+    fn chunked(&self, source: &ChunkedSource) -> Vec<Step> {
+        let layout = &self.facts.settings.layout;
+        let dir = layout.machine(&self.machine.id);
+        let packs = dir.join(machine_file::PACKS);
+        let urls = source
+            .packs
+            .iter()
+            .map(|pack| PackPut { pack: pack.pack_id.clone(), url: pack.download_url.clone() });
+        let form = Box::new(form_url(source));
+        let mut steps = vec![
+            Step::FetchForm { form, dir: dir.clone() },
+            Step::FetchPacks { document: dir.clone(), packs: urls.collect(), to: packs.clone() },
+        ];
+        steps.extend(self.manifest.files.iter().map(|file| Step::Assemble {
+            target: Box::new(FormTarget {
+                artifact: file.artifact,
+                document: dir.clone(),
+                packs: packs.clone(),
+                to: self.target(file.artifact),
+                size_bytes: self.grown(file.artifact),
+                owner: Some(self.slot.uid),
+                key: source.key.clone(),
+            }),
+        }));
+        let scratch = layout.scratch(&self.facts.operation);
+        steps.push(Step::RemoveTree { dir: packs, scratch });
+        steps
+    }
+
     fn target(&self, artifact: ArtifactId) -> camino::Utf8PathBuf {
         let dir = self.facts.settings.layout.machine(&self.machine.id);
         match artifact {
@@ -268,6 +302,15 @@ impl Placement<'_> {
 
     fn grown(&self, artifact: ArtifactId) -> Option<u64> {
         (artifact == ArtifactId::DiskSystem).then_some(self.machine.storage_bytes)
+    }
+}
+
+/// Where the document of a chunked form is, and what opens it.
+pub fn form_url(source: &ChunkedSource) -> FormUrl {
+    FormUrl {
+        url: source.manifest_url.clone(),
+        sha256: source.manifest_sha256_hex.clone(),
+        key: source.key.clone(),
     }
 }
 

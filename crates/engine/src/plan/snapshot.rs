@@ -13,7 +13,7 @@ use crate::port::{DiskSource, SealRequest};
 use crate::record::{Machine, Memory, Origin, Snapshot, SnapshotOrigin, SnapshotState, VmmKind};
 use crate::step::Step;
 
-use super::{Change, Facts, Hold, Plan, Refusal};
+use super::{Change, Facts, Hold, Plan, Refusal, chunked};
 
 /// Takes a snapshot of a running machine. `origin` is what the VMM says a snapshot depends on here and now.
 pub fn create(
@@ -159,6 +159,7 @@ pub(super) fn take(
         frozen_us: None,
         state: SnapshotState::Complete,
         is_of_fork: false,
+        chunked: None,
     };
     Ok(Taking { prepare, snapshot })
 }
@@ -198,6 +199,9 @@ pub fn delete(snapshot: &Snapshot, facts: &Facts<'_>) -> Result<Plan, Refusal> {
         ));
     }
     let layout = &facts.settings.layout;
+    let (dir, scratch) = (layout.snapshot(id), layout.scratch(&facts.operation));
+    let mut finish = vec![Step::RemoveTree { dir, scratch }];
+    finish.extend(chunked::drop_sets(snapshot, facts));
     Ok(Plan {
         operation: facts.operation.clone(),
         kind: OperationKind::DeleteSnapshot,
@@ -206,9 +210,6 @@ pub fn delete(snapshot: &Snapshot, facts: &Facts<'_>) -> Result<Plan, Refusal> {
         hold: Hold::UntilClose,
         prepare: vec![],
         commit: Change::SnapshotRemoved { snapshot: id.clone() },
-        finish: vec![Step::RemoveTree {
-            dir: layout.snapshot(id),
-            scratch: layout.scratch(&facts.operation),
-        }],
+        finish,
     })
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::{ArtifactSum, Manifest, SealedArtifact, SnapshotOrigin};
 
-use super::PortError;
+use super::{Forms, PortError};
 
 /// What is sealed, and as what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,9 +76,9 @@ pub trait PartSink: Send + Sync {
     ) -> Result<(), PortError>;
 }
 
-/// Bytes of snapshots.
+/// Bytes of snapshots, raw; their chunked forms are [`Forms`]'.
 #[async_trait]
-pub trait Chunks: Send + Sync {
+pub trait Chunks: Forms + Send + Sync {
     /// Seals captured files: hashed, root-owned, 0444, synced, with manifest and the identity of every file. The directory
     /// remembers the operation.
     async fn seal(

@@ -10,6 +10,7 @@ mod chunks;
 mod clock;
 mod error;
 mod files;
+mod forms;
 mod guest;
 mod journal;
 mod network;
@@ -21,6 +22,9 @@ pub use chunks::{
 pub use clock::Clock;
 pub use error::{Fault, PortError};
 pub use files::{DiskSource, Files};
+pub use forms::{
+    ChunkCheck, CutJob, FormPack, FormTarget, FormUrl, Forms, KnownForm, PackPut, SendJob, Sent,
+};
 pub use guest::{
     CommandJob, Configured, GrownDisk, Guest, GuestIdentity, Login, MountOrder, MountReport, Reach,
     Renewal, Renewed, SshHostKeys,

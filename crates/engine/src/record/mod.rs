@@ -16,7 +16,7 @@ pub use operation::{Finding, Moment, Operation, OperationError};
 pub use port::{PortRange, PublishedPort, RelayPort};
 pub use slot::{AddressBlock, Slot};
 pub use snapshot::{
-    ArtifactSum, CpuIdentity, Manifest, ManifestFile, Origin, SealedArtifact, Snapshot,
-    SnapshotOrigin, SnapshotState,
+    ArtifactSum, ChunkedForm, CpuIdentity, Manifest, ManifestFile, Origin, SealedArtifact,
+    Snapshot, SnapshotOrigin, SnapshotState,
 };
 pub use volume::Volume;

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Change, Plan};
-use crate::port::{Configured, VmmHandle};
-use crate::record::{ArtifactSum, CommandOutcome, SealedArtifact};
+use crate::port::{Configured, Sent, VmmHandle};
+use crate::record::{ArtifactSum, ChunkedForm, CommandOutcome, SealedArtifact};
 
 /// What a step found out. The commit carries it into the records; no step reads another's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,16 @@ pub enum Finding {
         size_bytes: u64,
         /// As the store answered it.
         etag: String,
+    },
+    /// The chunked form of a snapshot was made.
+    Cut {
+        /// What it is.
+        form: ChunkedForm,
+    },
+    /// Packs lie in the object store.
+    Sent {
+        /// How much it was.
+        sent: Sent,
     },
     /// A command ended, or ran out of time.
     CommandEnded {

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use contract::artifact::ArtifactId;
-use contract::{MachineId, Sha256Hex, SnapshotId};
+use contract::{MachineId, OperationId, Sha256Hex, SnapshotId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +133,25 @@ pub enum SnapshotState {
     },
 }
 
+/// The chunked form of a snapshot: a set of its own, and the sets of others that it refers to. These references are what
+/// keeps a set; they stand in the record, so that they come and go with it in one transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChunkedForm {
+    /// The set, named by the operation that made it.
+    pub set: OperationId,
+    /// The other sets whose packs it is made of: all of them, so that no chain has to be followed.
+    pub needs: Vec<OperationId>,
+    /// SHA-256 of its document.
+    pub document_sha256: Sha256Hex,
+    /// Size of its document.
+    pub document_bytes: u64,
+    /// Size of the packs that were made for it.
+    pub new_bytes: u64,
+    /// The name of the key that seals it.
+    pub key_name: Option<String>,
+}
+
 /// A snapshot, as the store holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,6 +171,9 @@ pub struct Snapshot {
     /// Whether it was taken for a fork alone: no caller sees it, and it goes when no child of the fork needs it.
     #[serde(default)]
     pub is_of_fork: bool,
+    /// Its chunked form, once it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunked: Option<ChunkedForm>,
 }
 
 impl Snapshot {

@@ -194,6 +194,7 @@ pub(super) fn snapshot(name: &str) -> Snapshot {
         frozen_us: None,
         state: SnapshotState::Complete,
         is_of_fork: false,
+        chunked: None,
     }
 }
 

@@ -234,6 +234,7 @@ pub(crate) fn snapshot(name: &str) -> Snapshot {
         frozen_us: None,
         state: SnapshotState::Complete,
         is_of_fork: false,
+        chunked: None,
     }
 }
 

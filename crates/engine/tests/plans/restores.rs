@@ -73,6 +73,7 @@ fn durable() -> DurableSnapshot {
         source_runtime_host: None,
         source_tap_device: None,
         artifacts,
+        chunked: None,
     }
 }
 

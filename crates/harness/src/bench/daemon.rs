@@ -89,6 +89,6 @@ fn cpu_nanoseconds(daemon: &Daemon) -> Result<u64, HarnessError> {
     Ok(spent)
 }
 
-fn pid(daemon: &Daemon) -> Result<u32, HarnessError> {
+pub(super) fn pid(daemon: &Daemon) -> Result<u32, HarnessError> {
     daemon.pid().ok_or_else(|| HarnessError::value("the daemon", "it does not run"))
 }

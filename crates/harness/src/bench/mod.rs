@@ -5,12 +5,14 @@
 
 mod bare;
 mod busy;
+mod chunked;
 mod daemon;
 mod exec;
 mod figure;
 mod files;
 mod firecracker;
 mod forks;
+mod idle;
 mod pause;
 mod records;
 mod sample;
@@ -23,6 +25,7 @@ use crate::program::missing;
 
 pub use figure::Figure;
 
+use chunked::Change;
 use figure::Results;
 use files::Direction;
 use scene::Scene;
@@ -48,6 +51,11 @@ enum Benchmark {
     FileIn,
     FileOut,
     ExecTrue,
+    ChunkRatio,
+    SecondUpload,
+    SecondUploadScattered,
+    IdleSnapshotMib,
+    IdleSnapshotCpu,
     FcCreate,
     FcStop,
     FcRestore,
@@ -61,7 +69,7 @@ enum Benchmark {
 }
 
 impl Benchmark {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 33] = [
         Self::CreateReady,
         Self::RestoreReady,
         Self::Pause256,
@@ -80,6 +88,11 @@ impl Benchmark {
         Self::FileIn,
         Self::FileOut,
         Self::ExecTrue,
+        Self::ChunkRatio,
+        Self::SecondUpload,
+        Self::SecondUploadScattered,
+        Self::IdleSnapshotMib,
+        Self::IdleSnapshotCpu,
         Self::FcCreate,
         Self::FcStop,
         Self::FcRestore,
@@ -112,6 +125,11 @@ impl Benchmark {
             Self::FileIn => "file_in",
             Self::FileOut => "file_out",
             Self::ExecTrue => "exec_true",
+            Self::ChunkRatio => "chunk_ratio",
+            Self::SecondUpload => "second_upload",
+            Self::SecondUploadScattered => "second_upload_scattered",
+            Self::IdleSnapshotMib => "idle_snapshot_mib",
+            Self::IdleSnapshotCpu => "idle_snapshot_cpu_s",
             Self::FcCreate => "fc_create",
             Self::FcStop => "fc_stop_ms",
             Self::FcRestore => "fc_restore",
@@ -152,6 +170,11 @@ impl Benchmark {
             Self::FileIn => files::copy(name, scene, Direction::In).await,
             Self::FileOut => files::copy(name, scene, Direction::Out).await,
             Self::ExecTrue => exec::exec_true(name, scene).await,
+            Self::ChunkRatio => chunked::ratio(name, scene),
+            Self::SecondUpload => chunked::second_upload(name, scene, Change::Extents),
+            Self::SecondUploadScattered => chunked::second_upload(name, scene, Change::Pages),
+            Self::IdleSnapshotMib => idle::stored(name, scene).await,
+            Self::IdleSnapshotCpu => idle::spent(name, scene).await,
             Self::FcCreate => firecracker::create(name, scene).await,
             Self::FcStop => firecracker::stop(name, scene).await,
             Self::FcRestore => firecracker::restore(name, scene).await,

@@ -166,6 +166,7 @@ impl Taken {
                 source_runtime_host: None,
                 source_tap_device: None,
                 artifacts,
+                chunked: None,
             }),
             dense: false,
             verify: Verify::Sealed,

@@ -12,13 +12,13 @@ use engine::record::{ArtifactSum, Manifest, ManifestFile, SealedArtifact};
 use super::content::{Content, ManifestDocument};
 use super::disk::Inode;
 use super::life::Life;
-use super::sealed::{check, document, seal};
+use super::sealed::{check, document, form_document, seal};
 use super::world::State;
 
 /// The chunks port of one life.
 #[derive(Debug)]
 pub struct FakeChunks {
-    life: Life,
+    pub(super) life: Life,
 }
 
 impl FakeChunks {
@@ -56,6 +56,7 @@ impl Chunks for FakeChunks {
         self.life
             .effect("chunks.unpublish", |state| {
                 let is_ours = document(state, dir)
+                    .or_else(|_| form_document(state, dir))
                     .is_ok_and(|document| document.operation == operation.as_str());
                 if is_ours {
                     state.disk.remove_tree(dir);
@@ -167,7 +168,7 @@ pub fn manifest_in(state: &State, dir: &Utf8Path) -> Result<Manifest, PortError>
     Ok(manifest(&document(state, dir)?))
 }
 
-fn manifest(document: &ManifestDocument) -> Manifest {
+pub(super) fn manifest(document: &ManifestDocument) -> Manifest {
     let file = |file: &super::content::SealedFile| ManifestFile {
         artifact: file.artifact,
         size_bytes: file.size_bytes,
@@ -176,10 +177,10 @@ fn manifest(document: &ManifestDocument) -> Manifest {
     Manifest { origin: document.origin.clone(), files: document.files.iter().map(file).collect() }
 }
 
-fn fetched(content: Content, size_bytes: u64, owner: u32) -> Inode {
+pub(super) fn fetched(content: Content, size_bytes: u64, owner: u32) -> Inode {
     Inode { content, size_bytes, owner, is_read_only: false, was_held_by_vmm: false }
 }
 
-fn missing(url: &PresignedUrl) -> PortError {
+pub(super) fn missing(url: &PresignedUrl) -> PortError {
     PortError::plain(Fault::Upstream, format!("fetch {url:?}: nothing is there"))
 }

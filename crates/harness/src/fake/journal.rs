@@ -245,6 +245,8 @@ pub fn finished(finding: &Finding) -> Option<FinishedPart> {
         | Finding::Sealed { .. }
         | Finding::Summed { .. }
         | Finding::Confirmed { .. }
+        | Finding::Cut { .. }
+        | Finding::Sent { .. }
         | Finding::CommandEnded { .. } => None,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use contract::Sha256Hex;
+
 use super::content::Content;
 
 /// An object.
@@ -42,6 +44,12 @@ impl Objects {
     /// The object behind a URL.
     pub fn read(&self, url: &str) -> Option<&Object> {
         self.objects.get(url)
+    }
+
+    /// Whatever has this digest, wherever it lies.
+    pub fn cut(&self, sha256: &Sha256Hex) -> Option<Content> {
+        let mut objects = self.objects.values();
+        objects.find(|it| it.content.sha256() == *sha256).map(|it| it.content.clone())
     }
 
     /// A part arrives; its ETag. Sent again it replaces the one before.

@@ -57,7 +57,8 @@ impl Picture {
                 .map(|file| format!("{} {}", file.artifact, file.sha256.is_some()))
                 .collect();
             let id = &snapshot.origin.snapshot;
-            format!("snapshot {id} {:?} {}", snapshot.state, files.join(", "))
+            let has_form = snapshot.chunked.is_some();
+            format!("snapshot {id} {:?} {} form {has_form}", snapshot.state, files.join(", "))
         }));
         lines.extend(state.rows.open().map(|operation| {
             format!("operation {} {} is open", operation.id, operation.plan.kind.as_str())
@@ -94,6 +95,12 @@ fn files(state: &State, layout: &Layout) -> Vec<String> {
 
 fn file(state: &State, layout: &Layout, path: &Utf8Path, entry: &Entry) -> String {
     match entry {
+        // Sets are named by the operation that made them.
+        _ if path.parent().is_some_and(|dir| dir.starts_with(layout.sets())) => {
+            let name = path.strip_prefix(layout.sets()).unwrap_or(path);
+            let within: Vec<_> = name.components().skip(1).map(|it| it.as_str()).collect();
+            format!("{} of a set", within.join("/"))
+        }
         Entry::Directory { .. } => format!("directory {path}"),
         // Named by the operation that made it.
         Entry::File(_) if path.parent().is_some_and(|dir| dir.ends_with("mounts")) => {

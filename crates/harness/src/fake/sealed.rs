@@ -79,8 +79,16 @@ fn one_instant(state: &State, request: &SealRequest) -> Result<bool, PortError> 
 
 /// The manifest in a directory.
 pub(super) fn document(state: &State, dir: &Utf8Path) -> Result<ManifestDocument, PortError> {
-    let path = dir.join(snapshot_file::MANIFEST);
-    match &state.disk.file(&path)?.1.content {
+    document_at(state, &dir.join(snapshot_file::MANIFEST))
+}
+
+/// The document of a chunked form in a directory.
+pub(super) fn form_document(state: &State, dir: &Utf8Path) -> Result<ManifestDocument, PortError> {
+    document_at(state, &dir.join(snapshot_file::CHUNKED))
+}
+
+fn document_at(state: &State, path: &Utf8Path) -> Result<ManifestDocument, PortError> {
+    match &state.disk.file(path)?.1.content {
         Content::Manifest(document) => Ok(document.as_ref().clone()),
         Content::Text(_) | Content::Guest { .. } => {
             Err(PortError::plain(Fault::Refused, format!("read {path}: no manifest")))

@@ -73,7 +73,8 @@ impl World {
     pub fn new(root: &camino::Utf8Path) -> Self {
         let mut disk = Disk::default();
         disk.make_dir(root, None);
-        for name in ["artifacts", "machines", "snapshots", "volumes", "scratch", "state"] {
+        for name in ["artifacts", "machines", "snapshots", "chunks", "volumes", "scratch", "state"]
+        {
             disk.make_dir(&root.join(name), None);
         }
         let state = State {

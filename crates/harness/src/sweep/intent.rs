@@ -1,6 +1,7 @@
 //! What the sweep wants done, planned anew from the facts of each moment.
 
 use contract::artifact::{ArtifactId, SnapshotArtifact};
+use contract::chunked::ChunkSnapshotRequest;
 use contract::exec::ExecRequest;
 use contract::fork::ForkRequest;
 use contract::machine::{ArtifactRef, CreateMachineRequest, GuestProtocol, ResizeMachineRequest};
@@ -16,7 +17,7 @@ use contract::volume::{AttachVolumeRequest, CreateVolumeRequest};
 use contract::{ErrorCode, MachineId, Secret, SnapshotId, VolumeId};
 use engine::layout::Layout;
 use engine::plan::{
-    Facts, FinishedPart, Permission, Plan, Refusal, command, files, fork, machine, mount,
+    Facts, FinishedPart, Permission, Plan, Refusal, chunked, command, files, fork, machine, mount,
     published_port, relay, resize, restore, snapshot, upload, volume,
 };
 use engine::port::CommandJob;
@@ -28,6 +29,8 @@ use crate::fake::journal_rows::Rows;
 use crate::fake::objects::Object;
 use crate::fake::vmm::origin;
 use crate::fake::{FakeDaemon, State};
+
+use super::forms;
 
 /// An operation that the sweep knows how to ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +61,12 @@ pub enum Intent {
     RestoreDurable(&'static str, &'static str),
     /// Upload a snapshot.
     Upload(&'static str),
+    /// Make the chunked form of a snapshot.
+    Cut(&'static str),
+    /// Send all of it.
+    SendForm(&'static str),
+    /// Restore from it.
+    RestoreForm(&'static str, &'static str),
     /// Publish a port of a machine.
     Publish(&'static str, &'static str),
     /// Take it back.
@@ -92,7 +101,7 @@ pub enum Intent {
 
 const KERNEL: &str = "http://images.test/kernel";
 const ROOT_IMAGE: &str = "http://images.test/root.img";
-const STORE: &str = "http://store.test";
+pub(super) const STORE: &str = "http://store.test";
 
 impl Intent {
     /// Puts what lies behind URLs into the world.
@@ -108,6 +117,7 @@ impl Intent {
     pub fn plan(&self, daemon: &FakeDaemon) -> Result<Plan, Refusal> {
         let durable = match self {
             Self::RestoreDurable(name, _) => Some(publish(daemon, &snapshot_id(name))),
+            Self::RestoreForm(name, _) => Some(forms::publish(daemon, &snapshot_id(name))),
             _ => None,
         };
         let manifest = |rows: &Rows, name: &str| manifest_of(daemon, rows, name);
@@ -155,11 +165,20 @@ impl Intent {
                 let source = restore::Source::Local(snapshot);
                 plan_restore(&request, &source, &manifest(rows, from)?, facts)
             }
-            Self::RestoreDurable(from, name) => {
+            Self::RestoreDurable(from, name) | Self::RestoreForm(from, name) => {
                 let durable = durable.clone().expect("made above");
                 let request = restore_request(name, RestoreSource::Durable(durable.clone()));
                 let source = restore::Source::Durable(&durable);
                 plan_restore(&request, &source, &manifest(rows, from)?, facts)
+            }
+            Self::Cut(name) => {
+                let request = ChunkSnapshotRequest::default();
+                let cut = chunked::cut(snapshot_of(rows, name)?, &request, None, facts)?;
+                let has_it = || Refusal::new(ErrorCode::WrongState, format!("{name} has a form"));
+                cut.ok_or_else(has_it)
+            }
+            Self::SendForm(name) => {
+                chunked::send(snapshot_of(rows, name)?, &forms::upload_request(), facts)
             }
             Self::Command(name) => {
                 command::run(facts.machine(&machine_id(name))?, command_job(), facts)
@@ -237,6 +256,7 @@ impl Intent {
             | Self::CreateMmds(name)
             | Self::Restore(_, name)
             | Self::RestoreDense(_, name)
+            | Self::RestoreForm(_, name)
             | Self::RestoreDurable(_, name) => Some(Self::Delete(name)),
             Self::Snapshot(_, name) => Some(Self::DeleteSnapshot(name)),
             Self::Start(name) => Some(Self::Stop(name)),
@@ -253,6 +273,8 @@ impl Intent {
             | Self::Fork(_)
             | Self::ForkSnapshot(_)
             | Self::Upload(_)
+            | Self::Cut(_)
+            | Self::SendForm(_)
             | Self::Command(_)
             | Self::Retire(_)
             | Self::AddRelay(_)
@@ -380,7 +402,7 @@ fn manifest_of(daemon: &FakeDaemon, _rows: &Rows, name: &str) -> Result<Manifest
 }
 
 /// Puts the files of a snapshot behind URLs, as an upload and its completion would.
-fn publish(daemon: &FakeDaemon, id: &SnapshotId) -> DurableSnapshot {
+pub(super) fn publish(daemon: &FakeDaemon, id: &SnapshotId) -> DurableSnapshot {
     let dir = Layout::new(ROOT).snapshot(id);
     let mut state = daemon.world().lock();
     let artifacts =
@@ -415,6 +437,7 @@ fn publish(daemon: &FakeDaemon, id: &SnapshotId) -> DurableSnapshot {
         source_runtime_host: None,
         source_tap_device: None,
         artifacts: signed.to_vec(),
+        chunked: None,
     }
 }
 

@@ -8,6 +8,7 @@
 //! ```
 
 mod case;
+mod forms;
 mod intent;
 mod verdict;
 

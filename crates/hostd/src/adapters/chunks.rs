@@ -9,8 +9,8 @@ use chunks::transfer::{
     Durability, Expected, FinishedPart, KeepPart, MissingParts, Part, ProgressError,
 };
 use chunks::{
-    FileName, ManifestLimits, SealLimits, SealSpec, SecretUrl, Sha256Digest, TransferClient,
-    TransferError, TransferErrorKind,
+    ChunkedLimits, FileName, ManifestLimits, SealLimits, SealSpec, SecretUrl, Sha256Digest,
+    TransferClient, TransferError, TransferErrorKind,
 };
 use contract::artifact::ArtifactId;
 use contract::{OperationId, PresignedUrl, Sha256Hex};
@@ -36,6 +36,7 @@ pub struct HostChunks {
     owned: OwnedDirs,
     seal_limits: SealLimits,
     manifest_limits: ManifestLimits,
+    form_limits: ChunkedLimits,
 }
 
 impl HostChunks {
@@ -46,7 +47,16 @@ impl HostChunks {
             owned: OwnedDirs::new(scratch),
             seal_limits: SealLimits::default(),
             manifest_limits: ManifestLimits::default(),
+            form_limits: ChunkedLimits::default(),
         }
+    }
+
+    pub(super) fn client(&self) -> &TransferClient {
+        &self.client
+    }
+
+    pub(super) fn form_limits(&self) -> &ChunkedLimits {
+        &self.form_limits
     }
 }
 
@@ -235,7 +245,10 @@ impl HostChunks {
     }
 
     /// The manifest of a published snapshot, if it is the one that was sealed.
-    fn sealed_manifest(&self, dir: &Utf8Path) -> Result<(Document, SealRecord), PortError> {
+    pub(super) fn sealed_manifest(
+        &self,
+        dir: &Utf8Path,
+    ) -> Result<(Document, SealRecord), PortError> {
         let record = SealRecord::read(dir)?;
         let path = dir.join(snapshot_file::MANIFEST);
         let (document, digest) = read_document(&path, &self.manifest_limits)?;
@@ -295,7 +308,7 @@ impl HostChunks {
             .map_err(|error| transfer_error("fetch the manifest".into(), error))
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<Document, PortError> {
+    pub(super) fn decode(&self, bytes: &[u8]) -> Result<Document, PortError> {
         Document::decode(bytes, &self.manifest_limits).map_err(|error| PortError {
             action: "understand the manifest".into(),
             fault: Fault::Refused,
@@ -331,7 +344,7 @@ fn read_document(
     })
 }
 
-fn summary(document: &Document) -> Result<Manifest, PortError> {
+pub(super) fn summary(document: &Document) -> Result<Manifest, PortError> {
     let files = document.files().iter().map(|entry| {
         let artifact = entry.id().as_str().parse().map_err(|error| PortError {
             action: format!("understand artifact {} of the manifest", entry.id()),
@@ -356,7 +369,7 @@ fn identity_now(path: &Utf8Path) -> Result<chunks::SealedIdentity, PortError> {
         .map_err(|error| PortError::io(format!("look at {path}"), error))
 }
 
-fn artifact_name(artifact: ArtifactId) -> Result<chunks::ArtifactId, PortError> {
+pub(super) fn artifact_name(artifact: ArtifactId) -> Result<chunks::ArtifactId, PortError> {
     artifact
         .to_string()
         .parse()
@@ -370,11 +383,11 @@ fn file_name(artifact: ArtifactId) -> Result<FileName, PortError> {
         .map_err(|error| PortError::internal(format!("name artifact {artifact}"), Box::new(error)))
 }
 
-fn hex_of(digest: Sha256Digest) -> Sha256Hex {
+pub(super) fn hex_of(digest: Sha256Digest) -> Sha256Hex {
     Sha256Hex::from_bytes(digest.as_bytes())
 }
 
-fn secret(url: &PresignedUrl) -> Result<SecretUrl, PortError> {
+pub(super) fn secret(url: &PresignedUrl) -> Result<SecretUrl, PortError> {
     SecretUrl::try_from(url.as_url().clone())
         .map_err(|error| PortError::internal("use a signed URL", error))
 }

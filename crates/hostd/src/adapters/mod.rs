@@ -5,6 +5,8 @@ mod chunks;
 pub(crate) mod command;
 mod exec_token;
 mod files;
+mod form_transfer;
+mod forms;
 mod guest;
 mod mounts;
 mod new_disk;
@@ -16,6 +18,7 @@ pub use artifacts::{ArtifactCache, ArtifactError};
 pub use chunks::HostChunks;
 pub use exec_token::ExecTokens;
 pub use files::HostFiles;
+pub(crate) use forms::tenant_key;
 pub use guest::HostGuest;
 
 use engine::port::PortError;

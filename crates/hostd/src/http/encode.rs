@@ -211,6 +211,8 @@ fn success(kind: OperationKind) -> u16 {
         | OperationKind::GrowVolume
         | OperationKind::AttachVolume
         | OperationKind::DetachVolume
+        | OperationKind::ChunkSnapshot
+        | OperationKind::CollectChunks
         | OperationKind::UploadSnapshot => 200,
         OperationKind::StopMachine
         | OperationKind::DeleteMachine

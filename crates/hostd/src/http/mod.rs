@@ -10,6 +10,7 @@ mod api;
 mod auth;
 mod by_host;
 mod bytes;
+mod chunked;
 mod decode;
 mod encode;
 mod error;

@@ -13,8 +13,8 @@ use super::api::Api;
 use super::auth::{Token, require};
 use super::error::Failure;
 use super::{
-    bytes, exec, files, fork, host, machines, mounts, operations, published_ports, snapshots,
-    storage, transfer, volumes,
+    bytes, chunked, exec, files, fork, host, machines, mounts, operations, published_ports,
+    snapshots, storage, transfer, volumes,
 };
 
 /// The router under construction, and the names of what it serves.
@@ -65,6 +65,10 @@ fn table() -> Table {
         .serve(endpoint::ShowSnapshot, snapshots::show)
         .serve(endpoint::DeleteSnapshot, snapshots::delete)
         .serve(endpoint::UploadSnapshot, transfer::upload)
+        .serve(endpoint::ChunkSnapshot, chunked::cut)
+        .serve(endpoint::UploadChunked, chunked::upload)
+        .serve(endpoint::CheckChunks, chunked::check)
+        .serve(endpoint::CollectChunks, chunked::collect)
         .serve(endpoint::RestoreSnapshot, transfer::restore)
         .serve(endpoint::ForkMachine, fork::of_machine)
         .serve(endpoint::ForkSnapshot, fork::of_snapshot)

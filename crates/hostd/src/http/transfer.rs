@@ -7,10 +7,10 @@ use contract::artifact::ArtifactId;
 use contract::endpoint::Endpoint;
 use contract::endpoint::table::{RestoreSnapshot, UploadSnapshot};
 use contract::operation::WaitQuery;
-use contract::restore::{RestoreSnapshotRequest, RestoreSource};
+use contract::restore::{DurableSnapshot, RestoreSnapshotRequest, RestoreSource};
 use contract::upload::UploadSnapshotRequest;
 use contract::{ErrorCode, SnapshotId};
-use engine::plan::restore::{Source, signed_manifest};
+use engine::plan::restore::{Source, form_url, signed_manifest};
 use engine::plan::{self, Change, Refusal};
 use engine::port::OriginOf;
 use engine::record::{Manifest, Snapshot};
@@ -115,6 +115,9 @@ impl Api {
             RestoreSource::Local(_) => {
                 self.snapshot(id).await?;
                 host.chunks.read_manifest(&host.settings.layout.snapshot(id)).await?
+            }
+            RestoreSource::Durable(DurableSnapshot { chunked: Some(chunked), .. }) => {
+                host.chunks.fetch_form(&form_url(chunked)).await?
             }
             RestoreSource::Durable(durable) => {
                 let (url, sha256) = signed_manifest(durable)?;

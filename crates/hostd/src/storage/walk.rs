@@ -45,6 +45,7 @@ pub(super) fn walk(
     for (name, dir) in subdirectories(&layout.snapshots())? {
         tree(&dir, &Owner::Snapshot(Some(name)), visit)?;
     }
+    tree(&layout.sets(), &Owner::Snapshot(None), visit)?;
     tree(&layout.all_scratch(), &Owner::Snapshot(None), visit)?;
     for (name, dir) in subdirectories(&layout.machines())? {
         machine(name, &dir, visit)?;

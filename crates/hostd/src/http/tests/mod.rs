@@ -11,5 +11,6 @@ mod machines;
 mod mounts;
 mod published_ports;
 mod stub;
+mod stub_forms;
 mod stub_guest;
 mod volumes;

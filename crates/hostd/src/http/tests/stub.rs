@@ -44,7 +44,7 @@ pub(super) struct Yes {
 
 pub(super) type Done<T = ()> = Result<T, PortError>;
 
-fn absent<T>() -> Done<T> {
+pub(super) fn absent<T>() -> Done<T> {
     Err(PortError::plain(Fault::Absent, "find what a stub does not have"))
 }
 
