@@ -106,7 +106,7 @@ pub struct DurableSnapshot {
         deserialize_with = "forgiving::optional",
         skip_serializing_if = "Option::is_none"
     )]
-    pub chunked: Option<ChunkedSource>,
+    pub chunked: Option<Box<ChunkedSource>>,
 }
 
 /// How far a local snapshot is verified before it runs.

@@ -129,7 +129,7 @@ impl Daemon {
             source_runtime_host: None,
             source_tap_device: None,
             artifacts: Vec::new(),
-            chunked: Some(chunked),
+            chunked: Some(Box::new(chunked)),
         });
         self.restore_from(snapshot, source, name, image).await
     }

@@ -153,7 +153,7 @@ pub(super) async fn source(
         source_runtime_host: None,
         source_tap_device: None,
         artifacts: Vec::new(),
-        chunked: Some(chunked),
+        chunked: Some(Box::new(chunked)),
     };
     Ok((durable, index.artifact))
 }

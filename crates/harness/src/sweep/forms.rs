@@ -38,7 +38,7 @@ pub(super) fn publish(daemon: &FakeDaemon, id: &SnapshotId) -> DurableSnapshot {
         packs: vec![PackDownload { pack_id: pack(), download_url: url("pack") }],
         key: contract::Secret::default(),
     };
-    DurableSnapshot { artifacts: vec![], chunked: Some(chunked), ..files }
+    DurableSnapshot { artifacts: vec![], chunked: Some(Box::new(chunked)), ..files }
 }
 
 /// One pack and the document.

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test does")]
 
-mod chunked;
 mod deaths;
 mod disks;
 mod exec;
