@@ -10,7 +10,8 @@ use crate::fake::content::Content;
 use crate::fake::daemon::ROOT;
 use crate::fake::objects::Object;
 
-use super::intent::{STORE, publish as publish_files};
+use super::intent::publish as publish_files;
+use super::requests::STORE;
 
 /// Puts a snapshot with its form behind URLs, as sending it would. What its files hold is in its chunks.
 pub(super) fn publish(daemon: &FakeDaemon, id: &SnapshotId) -> DurableSnapshot {

@@ -2,25 +2,16 @@
 
 use contract::artifact::{ArtifactId, SnapshotArtifact};
 use contract::chunked::ChunkSnapshotRequest;
-use contract::exec::ExecRequest;
-use contract::fork::ForkRequest;
-use contract::machine::{ArtifactRef, CreateMachineRequest, GuestProtocol, ResizeMachineRequest};
-use contract::machine::{PortName, PortProtocol};
-use contract::mount::{CreateMountRequest, MountConfig, MountKind};
-use contract::published_port::CreatePublishedPortRequest;
-use contract::restore::{
-    DurableSnapshot, LocalSnapshot, RestoreSnapshotRequest, RestoreSource, Verify,
-};
+use contract::machine::{CreateMachineRequest, GuestProtocol, PortName, ResizeMachineRequest};
+use contract::restore::{DurableSnapshot, LocalSnapshot, RestoreSnapshotRequest, RestoreSource};
 use contract::snapshot::CreateSnapshotRequest;
-use contract::upload::{ArtifactUpload, UploadPart, UploadSnapshotRequest};
 use contract::volume::{AttachVolumeRequest, CreateVolumeRequest};
-use contract::{ErrorCode, MachineId, Secret, SnapshotId, VolumeId};
+use contract::{ErrorCode, SnapshotId};
 use engine::layout::Layout;
 use engine::plan::{
     Facts, FinishedPart, Permission, Plan, Refusal, chunked, command, files, fork, machine, mount,
     published_port, relay, resize, restore, snapshot, upload, volume,
 };
-use engine::port::CommandJob;
 use engine::record::{Finding, Machine, Manifest, Snapshot};
 
 use crate::fake::content::Content;
@@ -31,6 +22,10 @@ use crate::fake::vmm::origin;
 use crate::fake::{FakeDaemon, State};
 
 use super::forms;
+use super::requests::{
+    KERNEL, ROOT_IMAGE, STORE, command_job, create_request, machine_id, mount_request,
+    publish_request, restore_request, snapshot_id, two_children, upload_request, volume_id,
+};
 
 /// An operation that the sweep knows how to ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,10 +93,6 @@ pub enum Intent {
     /// Reconcile after the VMM of a machine ended by itself.
     Retire(&'static str),
 }
-
-const KERNEL: &str = "http://images.test/kernel";
-const ROOT_IMAGE: &str = "http://images.test/root.img";
-pub(super) const STORE: &str = "http://store.test";
 
 impl Intent {
     /// Puts what lies behind URLs into the world.
@@ -287,40 +278,6 @@ impl Intent {
     }
 }
 
-fn machine_id(name: &str) -> MachineId {
-    name.parse().expect("a machine id of a test")
-}
-
-fn snapshot_id(name: &str) -> SnapshotId {
-    name.parse().expect("a snapshot id of a test")
-}
-
-fn artifact() -> ArtifactRef {
-    ArtifactRef {
-        kernel_image_url: KERNEL.parse().expect("a URL of a test"),
-        rootfs_url: ROOT_IMAGE.parse().expect("a URL of a test"),
-        initrd_url: None,
-        kernel_sha256_hex: None,
-        rootfs_sha256_hex: None,
-        initrd_sha256_hex: None,
-    }
-}
-
-fn create_request(name: &str) -> CreateMachineRequest {
-    CreateMachineRequest {
-        machine_id: machine_id(name),
-        artifact: artifact(),
-        memory_mib: None,
-        storage_bytes: Some(2 << 30),
-        user_volume_ids: vec![],
-        guest_config: None,
-        vcpus: None,
-        guest_protocol: GuestProtocol::Agent,
-        ready_ports: vec![],
-        egress: contract::machine::Egress::Open,
-    }
-}
-
 fn resized(
     machine: &Machine,
     request: ResizeMachineRequest,
@@ -328,56 +285,6 @@ fn resized(
 ) -> Result<Plan, Refusal> {
     let has_it = || Refusal::new(ErrorCode::WrongState, format!("{} has that size", machine.id));
     resize::plan(machine, &request, facts)?.ok_or_else(has_it)
-}
-
-fn volume_id(name: &str) -> VolumeId {
-    name.parse().expect("a volume id of a test")
-}
-
-fn two_children() -> ForkRequest {
-    ForkRequest { count: Some(2), ..ForkRequest::default() }
-}
-
-fn publish_request(name: &str) -> CreatePublishedPortRequest {
-    CreatePublishedPortRequest {
-        published_port_id: name.parse().expect("a published port id of a test"),
-        name: None,
-        port: 8080,
-        protocol: PortProtocol::Tcp,
-        http: false,
-    }
-}
-
-fn mount_request(name: &str) -> CreateMountRequest {
-    CreateMountRequest {
-        mount_id: name.parse().expect("a mount id of a test"),
-        kind: MountKind::S3,
-        target_path: format!("/mnt/{name}"),
-        read_only: false,
-        config: MountConfig {
-            bucket: "bucket".into(),
-            secret_access_key: Secret::new("a secret"),
-            ..MountConfig::default()
-        },
-    }
-}
-
-fn command_job() -> CommandJob {
-    let request = ExecRequest { command: vec!["true".to_owned()], ..ExecRequest::default() };
-    CommandJob { request, timeout_ms: 1000, most_bytes: 1000 }
-}
-
-fn restore_request(name: &str, source: RestoreSource) -> RestoreSnapshotRequest {
-    RestoreSnapshotRequest {
-        machine_id: machine_id(name),
-        artifact: artifact(),
-        memory_mib: None,
-        storage_bytes: None,
-        guest_config: None,
-        source,
-        dense: false,
-        verify: Verify::Sealed,
-    }
 }
 
 fn plan_restore(
@@ -439,26 +346,6 @@ pub(super) fn publish(daemon: &FakeDaemon, id: &SnapshotId) -> DurableSnapshot {
         artifacts: signed.to_vec(),
         chunked: None,
     }
-}
-
-/// Every artifact in two parts.
-fn upload_request(snapshot: &Snapshot) -> UploadSnapshotRequest {
-    let artifacts = snapshot.artifacts.iter().map(|sealed| {
-        let half = sealed.size_bytes / 2;
-        let part = |part_number, offset_bytes, size_bytes| UploadPart {
-            part_number,
-            offset_bytes,
-            size_bytes,
-            upload_url: format!("{STORE}/part").parse().expect("a URL of a test"),
-        };
-        ArtifactUpload {
-            artifact_id: sealed.artifact,
-            object_key: sealed.artifact.to_string(),
-            upload_id: format!("upload-of-{}", sealed.artifact),
-            parts: vec![part(1, 0, half), part(2, half, sealed.size_bytes - half)],
-        }
-    });
-    UploadSnapshotRequest { artifacts: artifacts.collect() }
 }
 
 fn known_parts(rows: &Rows) -> Vec<FinishedPart> {

@@ -10,6 +10,7 @@
 mod case;
 mod forms;
 mod intent;
+mod requests;
 mod verdict;
 
 pub use case::{Case, Pictures, Report, Trial};

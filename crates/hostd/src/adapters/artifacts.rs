@@ -24,7 +24,7 @@ use engine::record::ArtifactSum;
 use tokio_util::sync::CancellationToken;
 
 use super::blocking;
-use super::chunks::transfer_error;
+use super::chunk_words::transfer_error;
 
 /// The largest image that is accepted: a larger root image belongs on a volume.
 const LARGEST_BYTES: u64 = 1 << 40;

@@ -8,10 +8,7 @@ use chunks::seal::{self, IdentityDifference, VerifyError};
 use chunks::transfer::{
     Durability, Expected, FinishedPart, KeepPart, MissingParts, Part, ProgressError,
 };
-use chunks::{
-    ChunkedLimits, FileName, ManifestLimits, SealLimits, SealSpec, SecretUrl, Sha256Digest,
-    TransferClient, TransferError, TransferErrorKind,
-};
+use chunks::{ChunkedLimits, ManifestLimits, SealLimits, SealSpec, Sha256Digest, TransferClient};
 use contract::artifact::ArtifactId;
 use contract::{OperationId, PresignedUrl, Sha256Hex};
 use engine::layout::snapshot_file;
@@ -19,10 +16,13 @@ use engine::port::{
     CheckDepth, Chunks, DownloadTarget, Fault, PartSink, PortError, SealRequest, UploadJob,
     UploadPart,
 };
-use engine::record::{ArtifactSum, Manifest, ManifestFile, SealedArtifact, SnapshotOrigin};
+use engine::record::{ArtifactSum, Manifest, SealedArtifact, SnapshotOrigin};
 use tokio_util::sync::CancellationToken;
 
 use super::blocking;
+use super::chunk_words::{
+    artifact_name, file_name, hex_of, secret, summary, transfer_error, verify_error,
+};
 use super::files::{give, grow};
 use super::owned_dir::OwnedDirs;
 use super::seal_record::{SealRecord, SealedName};
@@ -344,68 +344,8 @@ fn read_document(
     })
 }
 
-pub(super) fn summary(document: &Document) -> Result<Manifest, PortError> {
-    let files = document.files().iter().map(|entry| {
-        let artifact = entry.id().as_str().parse().map_err(|error| PortError {
-            action: format!("understand artifact {} of the manifest", entry.id()),
-            fault: Fault::Refused,
-            source: Some(Box::new(error)),
-        })?;
-        Ok(ManifestFile {
-            artifact,
-            size_bytes: entry.size_bytes(),
-            data_bytes: entry.data_bytes(),
-        })
-    });
-    Ok(Manifest {
-        origin: document.origin().clone(),
-        files: files.collect::<Result<_, PortError>>()?,
-    })
-}
-
 fn identity_now(path: &Utf8Path) -> Result<chunks::SealedIdentity, PortError> {
     chunks::files::open_regular(path)
         .and_then(|file| chunks::SealedIdentity::of(&file))
         .map_err(|error| PortError::io(format!("look at {path}"), error))
-}
-
-pub(super) fn artifact_name(artifact: ArtifactId) -> Result<chunks::ArtifactId, PortError> {
-    artifact
-        .to_string()
-        .parse()
-        .map_err(|error| PortError::internal(format!("name artifact {artifact}"), Box::new(error)))
-}
-
-fn file_name(artifact: ArtifactId) -> Result<FileName, PortError> {
-    artifact
-        .file_name()
-        .parse()
-        .map_err(|error| PortError::internal(format!("name artifact {artifact}"), Box::new(error)))
-}
-
-pub(super) fn hex_of(digest: Sha256Digest) -> Sha256Hex {
-    Sha256Hex::from_bytes(digest.as_bytes())
-}
-
-pub(super) fn secret(url: &PresignedUrl) -> Result<SecretUrl, PortError> {
-    SecretUrl::try_from(url.as_url().clone())
-        .map_err(|error| PortError::internal("use a signed URL", error))
-}
-
-fn verify_error(path: &Utf8Path, error: VerifyError) -> PortError {
-    let fault = if error.is_tampering() { Fault::Refused } else { Fault::Internal };
-    PortError { action: format!("verify {path}"), fault, source: Some(error.into()) }
-}
-
-/// Bytes that are not what was promised are refused; the rest is as the transfer says.
-pub(super) fn transfer_error(action: String, error: TransferError) -> PortError {
-    let fault = match (&error, error.kind()) {
-        (TransferError::CorruptChunk { .. } | TransferError::CorruptArtifact { .. }, _)
-        | (_, TransferErrorKind::Invalid) => Fault::Refused,
-        (_, TransferErrorKind::Upstream) => Fault::Upstream,
-        (_, TransferErrorKind::Deadline) => Fault::Deadline,
-        (_, TransferErrorKind::NoRoom) => Fault::NoRoom,
-        (_, TransferErrorKind::Local) => Fault::Internal,
-    };
-    PortError { action, fault, source: Some(error.into()) }
 }

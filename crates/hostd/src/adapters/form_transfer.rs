@@ -11,7 +11,7 @@ use engine::port::{Fault, FormUrl, PackPut, PortError, SendJob, Sent};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::blocking;
-use super::chunks::{secret, transfer_error};
+use super::chunk_words::{secret, transfer_error};
 use super::forms::failed;
 use super::owned_dir::make_private_dir;
 

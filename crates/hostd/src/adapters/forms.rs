@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::blocking;
-use super::chunks::{HostChunks, artifact_name, hex_of, summary};
+use super::chunk_words::{artifact_name, hex_of, summary};
+use super::chunks::HostChunks;
 use super::files::{give, grow};
 use super::form_transfer;
 

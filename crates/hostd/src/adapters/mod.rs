@@ -1,6 +1,7 @@
 //! The engine's ports over this host: files, artifacts, snapshot bytes, the agent. (Networking and the store have rooms of their own.)
 
 mod artifacts;
+mod chunk_words;
 mod chunks;
 pub(crate) mod command;
 mod exec_token;
