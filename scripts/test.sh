@@ -8,6 +8,8 @@ cargo=${CARGO:-cargo}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
+"$(dirname "$0")/client-tools.sh" "${CARGO_TARGET_DIR:-target}"
+
 # Real machines run two at a time: `.config/nextest.toml`. Without nextest, tests of one program run two at a time.
 # The adapter's suite runs twice: against real binaries, where the machine has them, and against the simulator, which needs no KVM.
 target=${CARGO_TARGET_DIR:-target}

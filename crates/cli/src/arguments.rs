@@ -13,12 +13,14 @@ use crate::machine::{
     StartArguments, StopArguments,
 };
 use crate::manual::{CompletionsArguments, ManualArguments};
+use crate::mount::MountArguments;
 use crate::operation::OperationsArguments;
 use crate::port::PortArguments;
 use crate::setup::SetupArguments;
 use crate::snapshot::SnapshotArguments;
 use crate::store::ChunkStoreArguments;
 use crate::volume::VolumeArguments;
+use crate::watch::WatchArguments;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,6 +80,8 @@ pub(crate) enum Command {
     Cp(CopyArguments),
     /// Make machines that go on from where another is, or from a snapshot.
     Fork(Box<ForkArguments>),
+    /// Tell of changes of files in a machine, as they happen.
+    Watch(WatchArguments),
     /// Boot a stopped machine.
     Start(StartArguments),
     /// Stop a machine; its disk stays.
@@ -89,6 +93,8 @@ pub(crate) enum Command {
     Resize(ResizeArguments),
     /// Make, attach, grow and delete volumes: disks that outlive machines.
     Volume(VolumeArguments),
+    /// Mount buckets in machines.
+    Mount(MountArguments),
     /// Publish ports of machines on this host.
     Port(PortArguments),
     /// Take, move and restore snapshots.

@@ -121,6 +121,12 @@ pub(crate) enum CliError {
         /// What was to be copied.
         path: PathBuf,
     },
+    /// A mount that has no name, and no bucket to be named after.
+    #[error("give the mount a name with --id: its bucket has none that would do")]
+    MountUnnamed,
+    /// What is to be watched is not in a machine.
+    #[error("only what is in a machine can be watched: MACHINE:PATH")]
+    NothingToWatch,
     /// The terminal cannot be prepared.
     #[error("prepare the terminal")]
     Terminal(#[source] io::Error),

@@ -7,7 +7,7 @@
 //! output    <-------- answers: tables for people, JSON for programs
 //! ```
 //! One module per group of commands. Each command takes its arguments and a client, and gives an answer that can be shown
-//! (`Display`) and sent on (`Serialize`); only [`run`](run()) prints, and only `computer exec` and `computer cp` write as they go.
+//! (`Display`) and sent on (`Serialize`); only [`run`](run()) prints, and only `computer exec`, `computer cp` and `computer watch` write as they go.
 
 mod arguments;
 mod byte_size;
@@ -20,6 +20,7 @@ mod fork;
 pub mod image;
 mod machine;
 mod manual;
+mod mount;
 mod object_store;
 mod operation;
 mod output;
@@ -33,6 +34,7 @@ mod storage;
 mod store;
 mod tool;
 mod volume;
+mod watch;
 
 pub use byte_size::{ByteSize, InvalidByteSize};
 

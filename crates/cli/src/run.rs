@@ -12,8 +12,8 @@ use crate::arguments::{Arguments, Command};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::{
-    copy, doctor, exec, fork, image, machine, manual, operation, port, setup, snapshot, storage,
-    store, volume,
+    copy, doctor, exec, fork, image, machine, manual, mount, operation, port, setup, snapshot,
+    storage, store, volume, watch,
 };
 
 /// The command failed.
@@ -92,6 +92,12 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, CliError> {
         Command::Store(arguments) => {
             let is_well = store::run(&connection.client()?, arguments, output).await?;
             return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
+        }
+        Command::Mount(arguments) => {
+            mount::run(&connection.client()?, arguments, output).await?;
+        }
+        Command::Watch(arguments) => {
+            watch::run(&connection.client()?, arguments, output).await?;
         }
         Command::Storage => output.print(&storage::report(&connection.client()?).await?)?,
         Command::Port(arguments) => {

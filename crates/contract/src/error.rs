@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::forgiving;
 use crate::id::OperationId;
@@ -13,7 +14,7 @@ use crate::id::OperationId;
 macro_rules! error_codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:ident;)+) => {
         /// What went wrong, in a word that programs decide on. Codes are added, never changed.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum ErrorCode {
             $($(#[$doc])* #[serde(rename = $code)] $variant,)+
         }
@@ -103,6 +104,19 @@ impl ErrorCode {
     }
 }
 
+/// Written out: a derive sees the variants of a macro, and not what they are called on the wire.
+impl PartialSchema for ErrorCode {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("What went wrong, in a word that programs decide on."))
+            .enum_values(Some(Self::ALL.iter().map(|code| code.as_str())))
+            .into()
+    }
+}
+
+impl ToSchema for ErrorCode {}
+
 impl fmt::Display for ErrorCode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
@@ -125,11 +139,25 @@ pub struct ErrorBody {
     pub operation_id: Option<OperationId>,
     /// What a command that ran out of time had written.
     #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = PartialOutputFields)]
     pub partial: Option<PartialOutput>,
 }
 
+/// The fields of [`PartialOutput`] where there may be none of them: how a flattened `Option` is described.
+#[derive(ToSchema)]
+#[schema(as = PartialOutput)]
+#[expect(dead_code, reason = "it only describes")]
+struct PartialOutputFields {
+    /// Its standard output so far.
+    stdout: Option<String>,
+    /// Its standard error so far.
+    stderr: Option<String>,
+    /// How long it ran.
+    duration_ms: Option<u64>,
+}
+
 /// What a command had written when its time ran out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartialOutput {
     /// Its standard output so far.
     pub stdout: String,

@@ -39,6 +39,29 @@ pub enum FileOperationName {
     Grep,
 }
 
+impl FileOperationName {
+    /// Whether it changes files.
+    #[must_use]
+    pub fn is_change(self) -> bool {
+        match self {
+            Self::WriteText
+            | Self::WriteBytes
+            | Self::WriteRange
+            | Self::Remove
+            | Self::Mkdir
+            | Self::Move
+            | Self::Patch => true,
+            Self::ReadText
+            | Self::ReadBytes
+            | Self::ReadRange
+            | Self::List
+            | Self::Stat
+            | Self::Exists
+            | Self::Grep => false,
+        }
+    }
+}
+
 /// A request to do something to files of a guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FileOperationRequest {

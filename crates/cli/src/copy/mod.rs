@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::error::CliError;
 
 pub(crate) use arguments::CopyArguments;
-use place::Place;
+pub(crate) use place::Place;
 
 /// What was copied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

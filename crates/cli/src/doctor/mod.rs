@@ -1,11 +1,12 @@
 //! `computer doctor`: what this host lacks to run machines, and how to mend it.
 //!
-//! Every check is a module's function that answers [`Check`]s; none changes the host.
+//! Every check is a module's function that answers [`Check`]s; none leaves a change on the host.
 
 mod arguments;
 mod check;
 mod daemon;
 mod kernel;
+mod probe;
 mod report;
 mod storage;
 mod tools;

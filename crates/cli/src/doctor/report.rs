@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     arguments::DoctorArguments,
     check::{Check, Status},
-    daemon, kernel, storage, tools,
+    daemon, kernel, probe, storage, tools,
 };
 use crate::output;
 
@@ -21,10 +21,11 @@ pub struct Report {
     pub checks: Vec<Check>,
 }
 
-/// Checks this host, and the daemon that `client` reaches. Changes nothing.
+/// Checks this host and the daemon that `client` reaches, then boots a machine there, which is gone again when this returns.
 pub async fn run(arguments: DoctorArguments, client: &Client) -> Report {
     let root_dir = arguments.root_dir;
     let image_dir = arguments.image_dir.unwrap_or_else(|| root_dir.join("images"));
+    let images = image_dir.clone();
     let host = tokio::task::spawn_blocking(move || {
         [kernel::checks(), tools::checks(), storage::checks(&root_dir, &image_dir)].concat()
     });
@@ -33,7 +34,11 @@ pub async fn run(arguments: DoctorArguments, client: &Client) -> Report {
         Ok(checks) => checks,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     };
+    let may_boot = !arguments.no_probe && daemon.status == Status::Good;
     checks.push(daemon);
+    if may_boot {
+        checks.push(probe::check(client, &images).await);
+    }
     Report::new(checks)
 }
 

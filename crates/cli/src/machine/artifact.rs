@@ -67,26 +67,32 @@ impl ArtifactArguments {
 
     /// What a named image boots: URLs of its files, with their digests.
     pub(crate) fn of_image(&self, name: &ImageName) -> Result<ArtifactRef, CliError> {
-        let directory = std::path::absolute(&self.image_dir)
-            .map_err(|source| CliError::ReadFile { path: self.image_dir.clone(), source })?;
-        let store = ImageStore::new(directory);
-        let image = store.read(name)?;
-        let unfit = |reason| CliError::ImageUnfit { image: name.to_string(), reason };
-        let url = |file: &str| {
-            file_url(&store.path(name), file).ok_or(unfit("a file name is no file name"))
-        };
-        let digest = |text: &str| {
-            text.parse::<Sha256Hex>().map_err(|_wrong| unfit("a digest is no SHA-256"))
-        };
-        Ok(ArtifactRef {
-            kernel_image_url: url(&image.kernel.file)?,
-            rootfs_url: url(&image.root.file)?,
-            initrd_url: Some(url(&image.initrd.file)?),
-            kernel_sha256_hex: Some(digest(&image.kernel.sha256)?),
-            rootfs_sha256_hex: Some(digest(&image.root.sha256)?),
-            initrd_sha256_hex: Some(digest(&image.initrd.sha256)?),
-        })
+        artifact_of_image(&self.image_dir, name)
     }
+}
+
+/// What an image in a directory of images boots: URLs of its files, with their digests.
+pub(crate) fn artifact_of_image(
+    image_dir: &Path,
+    name: &ImageName,
+) -> Result<ArtifactRef, CliError> {
+    let directory = std::path::absolute(image_dir)
+        .map_err(|source| CliError::ReadFile { path: image_dir.to_owned(), source })?;
+    let store = ImageStore::new(directory);
+    let image = store.read(name)?;
+    let unfit = |reason| CliError::ImageUnfit { image: name.to_string(), reason };
+    let url =
+        |file: &str| file_url(&store.path(name), file).ok_or(unfit("a file name is no file name"));
+    let digest =
+        |text: &str| text.parse::<Sha256Hex>().map_err(|_wrong| unfit("a digest is no SHA-256"));
+    Ok(ArtifactRef {
+        kernel_image_url: url(&image.kernel.file)?,
+        rootfs_url: url(&image.root.file)?,
+        initrd_url: Some(url(&image.initrd.file)?),
+        kernel_sha256_hex: Some(digest(&image.kernel.sha256)?),
+        rootfs_sha256_hex: Some(digest(&image.root.sha256)?),
+        initrd_sha256_hex: Some(digest(&image.initrd.sha256)?),
+    })
 }
 
 /// The URL of a file in a directory; `None` when the name would lead out of it.

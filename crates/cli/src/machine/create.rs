@@ -136,7 +136,7 @@ fn request(arguments: CreateArguments) -> Result<CreateMachineRequest, CliError>
 }
 
 /// A name that no other machine is likely to have: `computer-` and 40 random bits in base 32.
-fn made_up_name() -> MachineId {
+pub(crate) fn made_up_name() -> MachineId {
     let mut random = [0; 10];
     random[2..].copy_from_slice(&RandomState::new().build_hasher().finish().to_be_bytes());
     let text = OperationId::from_parts(0, random);

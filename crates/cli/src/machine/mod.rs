@@ -7,14 +7,14 @@ mod lifecycle;
 mod resize;
 mod shown;
 
-pub(crate) use artifact::ArtifactArguments;
+pub(crate) use artifact::{ArtifactArguments, artifact_of_image};
 pub(crate) use create::CreateArguments;
 pub(crate) use guest::GuestArguments;
 pub(crate) use lifecycle::{
     DeleteArguments, ListArguments, ShowArguments, StartArguments, StopArguments, WaitArguments,
 };
 
-pub(crate) use create::create;
+pub(crate) use create::{create, made_up_name};
 pub(crate) use lifecycle::{delete, list, show, start, stop};
 pub(crate) use resize::{ResizeArguments, resize};
 pub(crate) use shown::{ShownMachine, running};

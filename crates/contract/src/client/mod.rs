@@ -23,6 +23,7 @@ mod error;
 mod exec;
 mod file;
 mod methods;
+mod mount;
 mod storage;
 
 use std::fmt;

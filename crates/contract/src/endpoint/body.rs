@@ -27,6 +27,8 @@ pub enum Content {
         name: fn() -> Cow<'static, str>,
         /// Collects the schemas of the type and of all within it.
         schemas: fn(&mut Vec<(String, RefOr<Schema>)>),
+        /// Reads a value of the type and writes it again.
+        rewrite: fn(&serde_json::Value) -> Result<serde_json::Value, serde_json::Error>,
     },
     /// Bytes, of which a range may be asked for.
     Bytes,
@@ -36,6 +38,8 @@ pub enum Content {
         name: fn() -> Cow<'static, str>,
         /// Collects the schemas of the type and of all within it.
         schemas: fn(&mut Vec<(String, RefOr<Schema>)>),
+        /// Reads a value of the type and writes it again.
+        rewrite: fn(&serde_json::Value) -> Result<serde_json::Value, serde_json::Error>,
     },
     /// A WebSocket.
     WebSocket,
@@ -81,13 +85,13 @@ impl Body for Nothing {
 
 impl<T: ToSchema + Serialize + DeserializeOwned> Body for Json<T> {
     fn content() -> Content {
-        Content::Json { name: T::name, schemas: collect::<T> }
+        Content::Json { name: T::name, schemas: collect::<T>, rewrite: rewrite::<T> }
     }
 }
 
 impl<T: ToSchema + Serialize + DeserializeOwned> Body for Lines<T> {
     fn content() -> Content {
-        Content::Lines { name: T::name, schemas: collect::<T> }
+        Content::Lines { name: T::name, schemas: collect::<T>, rewrite: rewrite::<T> }
     }
 }
 
@@ -148,6 +152,12 @@ impl<T: ToSchema + Serialize + DeserializeOwned> Whole for Json<T> {
 fn collect<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     schemas.push((T::name().into_owned(), T::schema()));
     T::schemas(schemas);
+}
+
+fn rewrite<T: Serialize + DeserializeOwned>(
+    value: &serde_json::Value,
+) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::to_value(T::deserialize(value)?)
 }
 
 /// Nothing after the path.

@@ -125,6 +125,12 @@ pub enum Change {
         /// Found by the step that ran it.
         outcome: Option<CommandOutcome>,
     },
+    /// Files of a guest were changed. The records stay as they are.
+    FilesChanged {
+        machine: MachineId,
+        /// What the guest answered, as the contract writes it.
+        answer: serde_json::Value,
+    },
     /// All parts lie in the object store.
     UploadFinished {
         snapshot: SnapshotId,
@@ -227,6 +233,7 @@ impl Change {
             | Self::MountRemoved { .. }
             | Self::FilesOpened { .. }
             | Self::ChunksCollected
+            | Self::FilesChanged { .. }
             | Self::SnapshotSummed { .. }
             | Self::SnapshotQuarantined { .. }
             | Self::SnapshotRemoved { .. }

@@ -200,6 +200,7 @@ pub fn writes(change: &Change, records: &dyn Lookup) -> Result<Vec<Write>, Write
         Change::PortsMoved { machine, moved } => Ok(moved_ports(records, machine, moved)),
         Change::Forked { taken: None, .. }
         | Change::FilesOpened { .. }
+        | Change::FilesChanged { .. }
         | Change::UploadFinished { .. }
         | Change::FormSent { .. }
         | Change::ChunksCollected

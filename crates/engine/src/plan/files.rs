@@ -1,8 +1,8 @@
 //! The plan by which the files of a stopped machine are reached: its own guest boots with the agent alone, and goes down when nobody
 //! needs it any more (decision "Files of a stopped machine").
 
-use contract::ErrorCode;
 use contract::operation::OperationKind;
+use contract::{ErrorCode, MachineId};
 
 use crate::claim::Claim;
 use crate::phase::Phase;
@@ -57,4 +57,18 @@ pub fn open(machine: &Machine, facts: &Facts<'_>) -> Result<Plan, Refusal> {
         commit: Change::FilesOpened { machine: machine.id.clone(), memory_mib },
         finish,
     })
+}
+
+/// Records that files of a guest were changed, for the idempotency key of the request: there is nothing left to be done.
+pub fn changed(machine: &MachineId, answer: serde_json::Value, facts: &Facts<'_>) -> Plan {
+    Plan {
+        operation: facts.operation.clone(),
+        kind: OperationKind::ChangeFiles,
+        resource_id: machine.to_string(),
+        claims: vec![],
+        hold: Hold::UntilCommit,
+        prepare: vec![],
+        commit: Change::FilesChanged { machine: machine.clone(), answer },
+        finish: vec![],
+    }
 }

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::error::Failure;
 use super::exec::Agents;
-use super::files::Turns;
+use super::files::{Keys, Turns};
 use super::moment::Room;
 use crate::config::Limits;
 use crate::file_uses::FileUses;
@@ -37,6 +37,7 @@ pub struct Api {
     pub(super) meter: Arc<Meter>,
     pub(super) execs: Arc<Semaphore>,
     pub(super) file_turns: Turns,
+    pub(super) file_keys: Keys,
 }
 
 impl Api {
@@ -61,6 +62,7 @@ impl Api {
             meter: Arc::default(),
             execs,
             file_turns: Turns::default(),
+            file_keys: Keys::default(),
         }
     }
 

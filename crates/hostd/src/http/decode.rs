@@ -120,7 +120,13 @@ impl Origin {
         Self { key: Some(key), sha256: Sha256Hex::from_bytes(&sha256.into()) }
     }
 
-    fn of(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Self, Failure> {
+    /// Of a request with this body.
+    pub(super) fn of(
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Self, Failure> {
         let mut sha256 = Sha256::new();
         for part in [method.as_str().as_bytes(), uri.path().as_bytes(), body] {
             sha256.update((part.len() as u64).to_be_bytes());

@@ -1,17 +1,16 @@
 //! Tar archives, in either direction.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
-use contract::file_stream::{FileQuery, FileWrittenAnswer};
+use contract::file_stream::FileQuery;
 use contract::{FilePath, MachineId};
 use guest::proto::files::{Form, ReadOpen, WriteOpen};
 
 use super::failure::failed;
-use super::look::to_stat;
 use super::operate::CALL;
 use super::stream;
-use crate::http::answer::{Answered, json, of_operation};
+use crate::http::answer::Answered;
 use crate::http::api::Api;
 use crate::http::decode::{Asked, At};
 
@@ -42,12 +41,7 @@ pub(in crate::http) async fn write(
     request: Request,
 ) -> Answered {
     let path: FilePath = query.path.parse()?;
-    let reached = api.reach_files(&id).await?;
     let form = Form::Tar.into();
     let open = WriteOpen { path: path.to_string(), form, ..WriteOpen::default() };
-    let writer = reached.client.write_file(open, CALL).await.map_err(failed)?;
-    let done = stream::take(request.into_body(), writer).await?;
-    let stat = to_stat(path.as_str(), &done.stat.unwrap_or_default());
-    let answer = FileWrittenAnswer { stat, entries: Some(done.entries) };
-    Ok(of_operation(&api.mint.operation_id(), json(StatusCode::OK, answer)))
+    super::write::write(api, id, path, open, request).await
 }

@@ -4,18 +4,17 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use contract::file_stream::{FileQuery, FileWrittenAnswer, WriteFileQuery};
+use contract::file_stream::{FileQuery, WriteFileQuery};
 use contract::{ErrorCode, FilePath, MachineId};
 use guest::client::Client;
 use guest::proto::files::{Form, Kind, ReadOpen, WriteOpen};
 
 use super::change::checked;
 use super::failure::failed;
-use super::look::to_stat;
 use super::operate::CALL;
 use super::reach::Held;
 use super::stream;
-use crate::http::answer::{Answered, json, of_operation};
+use crate::http::answer::Answered;
 use crate::http::api::Api;
 use crate::http::decode::{Asked, At};
 use crate::http::error::Failure;
@@ -86,14 +85,9 @@ pub(in crate::http) async fn write(
 ) -> Answered {
     let path: FilePath = query.path.parse()?;
     let mode = checked(query.mode)?;
-    let reached = api.reach_files(&id).await?;
     let form = Form::File.into();
     let open = WriteOpen { path: path.to_string(), form, mode, ..WriteOpen::default() };
-    let writer = reached.client.write_file(open, CALL).await.map_err(failed)?;
-    let done = stream::take(request.into_body(), writer).await?;
-    let stat = to_stat(path.as_str(), &done.stat.unwrap_or_default());
-    let answer = json(StatusCode::OK, FileWrittenAnswer { stat, entries: None });
-    Ok(of_operation(&api.mint.operation_id(), answer))
+    super::write::write(api, id, path, open, request).await
 }
 
 fn set(response: &mut Response, name: header::HeaderName, value: &str) {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use contract::file::{FileOperationName, FileOperationRequest, FileOperationResponse};
@@ -11,10 +10,11 @@ use contract::{ErrorCode, FilePath, MachineId};
 use guest::client::Client;
 use tokio::time::timeout;
 
+use super::once::{answer_of, on_its_own};
 use super::{change, look, patch};
-use crate::http::answer::{Answered, json, of_operation};
+use crate::http::answer::Answered;
 use crate::http::api::Api;
-use crate::http::decode::{At, Sent};
+use crate::http::decode::{At, Origin, Sent};
 use crate::http::error::Failure;
 
 /// For a whole operation: the longest reads and writes what fits into one request.
@@ -35,17 +35,37 @@ pub(in crate::http) async fn operate(
     At(id): At<MachineId>,
     sent: Sent<FileOperationRequest>,
 ) -> Answered {
-    let request = sent.body;
+    let Sent { body: request, origin } = sent;
     let path: FilePath = request.path.parse()?;
-    let reached = api.reach_files(&id).await?;
+    let Some(key) = origin.key.clone().filter(|_| request.operation.is_change()) else {
+        let response = respond(&api, &id, path, request).await?;
+        return api.changed(id, Origin::unasked(), response).await;
+    };
+    on_its_own(async move {
+        let _under_way = api.file_keys.enter(&key)?;
+        if let Some(outcome) = api.repeated(&origin).await? {
+            return answer_of(outcome);
+        }
+        let response = respond(&api, &id, path, request).await?;
+        api.changed(id, origin, response).await
+    })
+    .await
+}
+
+async fn respond(
+    api: &Api,
+    id: &MachineId,
+    path: FilePath,
+    request: FileOperationRequest,
+) -> Result<FileOperationResponse, Failure> {
+    let reached = api.reach_files(id).await?;
     let limit_bytes = api.limits.file_bytes as u64;
     let operating = Operating { client: &reached.client, path, limit_bytes };
     let response = timeout(OPERATION, run(&operating, request))
         .await
         .map_err(|_elapsed| Failure::new(ErrorCode::Deadline, "the guest took too long"))??;
     drop(reached.held);
-    let operation = api.mint.operation_id();
-    Ok(of_operation(&operation, json(StatusCode::OK, response)))
+    Ok(response)
 }
 
 async fn run(

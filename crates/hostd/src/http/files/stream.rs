@@ -8,6 +8,7 @@ use contract::ErrorCode;
 use futures_util::StreamExt;
 use guest::client::{FileReader, FileWriter};
 use guest::proto::files::WriteDone;
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -60,15 +61,24 @@ async fn send_all(
     }
 }
 
-/// Hands a caller's bytes to a guest, to their end. A body that is cut short is no end.
-pub(super) async fn take(body: Body, mut writer: FileWriter) -> Result<WriteDone, Failure> {
+/// Hands a caller's bytes to a guest, to their end, and adds them to the sum where one is wanted. A body that is cut short is no end.
+pub(super) async fn take(
+    body: Body,
+    mut writer: FileWriter,
+    sum: &mut Option<Sha256>,
+) -> Result<WriteDone, Failure> {
     let mut pieces = body.into_data_stream();
     loop {
         let piece = timeout(STALL, pieces.next())
             .await
             .map_err(|_elapsed| Failure::malformed("the body did not come in time"))?;
         match piece {
-            Some(Ok(data)) => writer.write(data, STALL).await.map_err(failed)?,
+            Some(Ok(data)) => {
+                if let Some(sum) = sum {
+                    sum.update(&data);
+                }
+                writer.write(data, STALL).await.map_err(failed)?;
+            }
             Some(Err(error)) => {
                 return Err(Failure::malformed(format!("the body ended early: {error}")));
             }

@@ -1,5 +1,7 @@
 //! The OpenAPI 3.1 document, built from the table of endpoints.
 
+mod examples;
+
 use std::collections::BTreeMap;
 
 use http::Method;
@@ -22,6 +24,7 @@ use crate::endpoint::{ENDPOINTS, EndpointInfo};
 use crate::error::{ErrorBody, ErrorCode};
 use crate::exec_stream::{ExecControl, ExecEvent, ExecStart};
 use crate::operation::{IdempotencyKey, OPERATION_ID_HEADER};
+use examples::Example;
 
 const BEARER: &str = "bearer";
 
@@ -73,6 +76,7 @@ fn http_method(method: &Method) -> HttpMethod {
 }
 
 fn operation(endpoint: &EndpointInfo) -> Operation {
+    let Example { request: example, answer } = Example::of(endpoint.name);
     let mut operation = OperationBuilder::new()
         .operation_id(Some(endpoint.name))
         .summary(Some(endpoint.summary))
@@ -83,7 +87,10 @@ fn operation(endpoint: &EndpointInfo) -> Operation {
                 RequestBodyBuilder::new()
                     .content(
                         "application/json",
-                        ContentBuilder::new().schema(Some(reference(&name()))).build(),
+                        ContentBuilder::new()
+                            .schema(Some(reference(&name())))
+                            .example(example)
+                            .build(),
                     )
                     .required(Some(Required::True))
                     .build(),
@@ -96,7 +103,7 @@ fn operation(endpoint: &EndpointInfo) -> Operation {
             ),
             Content::Nothing | Content::Lines { .. } | Content::WebSocket => None,
         })
-        .response(endpoint.success.as_str(), success(endpoint))
+        .response(endpoint.success.as_str(), success(endpoint, answer))
         .response("default", error());
     if matches!((endpoint.answer)(), Content::Bytes) {
         operation = operation.response("206", bytes("The range that was asked for."));
@@ -143,15 +150,15 @@ fn reference(name: &str) -> RefOr<Schema> {
     RefOr::Ref(Ref::from_schema_name(name))
 }
 
-fn success(endpoint: &EndpointInfo) -> Response {
+fn success(endpoint: &EndpointInfo, example: Option<serde_json::Value>) -> Response {
     let mut response = match (endpoint.answer)() {
         Content::Nothing => ResponseBuilder::new().description("Done."),
         Content::Json { name, .. } => ResponseBuilder::new()
             .description("Done.")
-            .content("application/json", ContentBuilder::new().schema(Some(reference(&name()))).build()),
+            .content("application/json", ContentBuilder::new().schema(Some(reference(&name()))).example(example).build()),
         Content::Lines { name, .. } => ResponseBuilder::new()
             .description("One JSON value a line, for as long as the connection lasts.")
-            .content("application/x-ndjson", ContentBuilder::new().schema(Some(reference(&name()))).build()),
+            .content("application/x-ndjson", ContentBuilder::new().schema(Some(reference(&name()))).example(example).build()),
         Content::Bytes => return bytes("All of it."),
         Content::WebSocket => ResponseBuilder::new().description(
             "A WebSocket. The client first sends an ExecStart as text, then ExecControl as text and binary messages \
@@ -187,7 +194,13 @@ fn error() -> Response {
         .description(format!("Not done. Statuses and codes: {}.", codes.join(", ")))
         .content(
             "application/json",
-            ContentBuilder::new().schema(Some(reference(&ErrorBody::name()))).build(),
+            ContentBuilder::new()
+                .schema(Some(reference(&ErrorBody::name())))
+                .example(Some(serde_json::json!({
+                    "error": "no machine box",
+                    "code": ErrorCode::NotFound.as_str(),
+                })))
+                .build(),
         )
         .build()
 }
