@@ -14,8 +14,8 @@ use crate::http::answer::Answered;
 use crate::http::api::Api;
 use crate::http::decode::{Asked, At};
 
-/// The media type of tar.
-const TAR: HeaderValue = HeaderValue::from_static("application/x-tar");
+/// The media type that the document gives all that is no JSON.
+const TAR: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// What a directory holds, under its names in it; or one file. An error on the way breaks the connection: an archive that ends is whole.
 pub(in crate::http) async fn read(
