@@ -229,6 +229,24 @@ impl Daemon {
         quiet(&self.client()).await
     }
 
+    /// Deletes what forks were made from: it is in no list, and the daemon keeps it for minutes, for a request that is repeated.
+    async fn forget_forks(&self) -> Result<(), HarnessError> {
+        let dir = self.root.join("snapshots");
+        let names = dir.read_dir_utf8().map_err(HarnessError::io(format!("list {dir}")))?;
+        for name in names.filter_map(Result::ok) {
+            if let Ok(id) = name.file_name().parse() {
+                let client = self.client();
+                until(
+                    "the end of what a fork was made from",
+                    Duration::from_secs(30),
+                    async || client.delete_snapshot(&id).await.ok(),
+                )
+                .await?;
+            }
+        }
+        self.quiet().await
+    }
+
     /// Deletes all machines and snapshots, stops the daemon, and says what is left of it on this machine.
     pub async fn finish(mut self) -> Result<(), HarnessError> {
         if self.child.is_none() {
@@ -242,6 +260,7 @@ impl Daemon {
             client.delete_snapshot(&snapshot.id).await?;
         }
         self.quiet().await?;
+        self.forget_forks().await?;
         let audit = Audit::new(&self.root, &self.host_id()?);
         self.stop().await?;
         let left = audit.left();
