@@ -4,11 +4,11 @@ use std::fmt;
 
 use clap::Args;
 use contract::ErrorCode;
-use contract::client::{Client, ClientError};
+use contract::client::Client;
 use contract::endpoint::table::{ForkMachine, ForkSnapshot};
 use contract::fork::{ForkAnswer, ForkRequest, ForkedMachine};
 use contract::id::{MachineId, SnapshotId};
-use contract::operation::{IdempotencyKey, WaitQuery};
+use contract::operation::IdempotencyKey;
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -67,45 +67,17 @@ pub(crate) async fn fork(client: &Client, arguments: ForkArguments) -> Result<Fo
     let (wait, key) = (arguments.wait.query(), arguments.key);
     let _progress = Progress::start("forking");
     let answer = match (&arguments.machine, &arguments.snapshot) {
-        (Some(machine), _) => of_machine(client, machine, &request, &wait, key).await?,
-        (None, Some(snapshot)) => of_snapshot(client, snapshot, &request, &wait, key).await?,
+        (Some(machine), _) => {
+            let call = client.call(ForkMachine, machine).query(&wait).body(&request);
+            call.key(key).send().await?.value
+        }
+        (None, Some(snapshot)) => {
+            let call = client.call(ForkSnapshot, snapshot).query(&wait).body(&request);
+            call.key(key).send().await?.value
+        }
         (None, None) => unreachable!("the command line asks for one of them"),
     };
     Ok(Forked(answer))
-}
-
-async fn of_machine(
-    client: &Client,
-    machine: &MachineId,
-    request: &ForkRequest,
-    wait: &WaitQuery,
-    key: Option<IdempotencyKey>,
-) -> Result<ForkAnswer, ClientError> {
-    let call = client.call(ForkMachine, machine).query(wait).body(request);
-    Ok(match key {
-        Some(key) => call.key(key),
-        None => call,
-    }
-    .send()
-    .await?
-    .value)
-}
-
-async fn of_snapshot(
-    client: &Client,
-    snapshot: &SnapshotId,
-    request: &ForkRequest,
-    wait: &WaitQuery,
-    key: Option<IdempotencyKey>,
-) -> Result<ForkAnswer, ClientError> {
-    let call = client.call(ForkSnapshot, snapshot).query(wait).body(request);
-    Ok(match key {
-        Some(key) => call.key(key),
-        None => call,
-    }
-    .send()
-    .await?
-    .value)
 }
 
 /// What became of each child.

@@ -32,6 +32,23 @@ pub struct RestoreSnapshotRequest {
     pub verify: Verify,
 }
 
+impl RestoreSnapshotRequest {
+    /// A request for a machine of this name that is as the snapshot says.
+    #[must_use]
+    pub fn named(machine_id: MachineId, artifact: ArtifactRef, source: RestoreSource) -> Self {
+        Self {
+            machine_id,
+            artifact,
+            memory_mib: None,
+            storage_bytes: None,
+            guest_config: None,
+            source,
+            dense: false,
+            verify: Verify::default(),
+        }
+    }
+}
+
 /// Where a snapshot is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RestoreSource {
@@ -60,7 +77,7 @@ pub struct LocalSnapshot {
 }
 
 /// A snapshot that an object store keeps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DurableSnapshot {
     /// Its name.
     #[serde(

@@ -6,9 +6,7 @@ use contract::client::{Client, ClientError};
 use contract::exec::{ExecRequest, ExecResponse};
 use contract::machine::{CreateMachineRequest, Egress, GuestProtocol, Machine as Record};
 use contract::operation::{Wait, WaitQuery};
-use contract::restore::{
-    DurableSnapshot, LocalSnapshot, RestoreSnapshotRequest, RestoreSource, Verify,
-};
+use contract::restore::{DurableSnapshot, LocalSnapshot, RestoreSnapshotRequest, RestoreSource};
 use contract::snapshot::{CreateSnapshotRequest, SnapshotAnswer};
 use contract::{MachineId, SnapshotId};
 
@@ -49,16 +47,8 @@ pub fn restore_request(
     name: &str,
     image: &GuestImage,
 ) -> Result<RestoreSnapshotRequest, HarnessError> {
-    Ok(RestoreSnapshotRequest {
-        machine_id: machine_id(name)?,
-        artifact: image.artifact()?,
-        memory_mib: None,
-        storage_bytes: None,
-        guest_config: None,
-        source: RestoreSource::Local(LocalSnapshot { snapshot_id: snapshot.clone() }),
-        dense: false,
-        verify: Verify::Sealed,
-    })
+    let source = RestoreSource::Local(LocalSnapshot { snapshot_id: snapshot.clone() });
+    Ok(RestoreSnapshotRequest::named(machine_id(name)?, image.artifact()?, source))
 }
 
 /// A machine id.
@@ -104,12 +94,8 @@ impl Daemon {
     ) -> Result<Machine, HarnessError> {
         let source = RestoreSource::Durable(DurableSnapshot {
             snapshot_id: Some(snapshot.clone()),
-            machine_id: None,
-            image_id: None,
-            source_runtime_host: None,
-            source_tap_device: None,
             artifacts,
-            chunked: None,
+            ..DurableSnapshot::default()
         });
         self.restore_from(snapshot, source, name, image).await
     }
@@ -124,12 +110,8 @@ impl Daemon {
     ) -> Result<Machine, HarnessError> {
         let source = RestoreSource::Durable(DurableSnapshot {
             snapshot_id: Some(snapshot.clone()),
-            machine_id: None,
-            image_id: None,
-            source_runtime_host: None,
-            source_tap_device: None,
-            artifacts: Vec::new(),
             chunked: Some(Box::new(chunked)),
+            ..DurableSnapshot::default()
         });
         self.restore_from(snapshot, source, name, image).await
     }

@@ -7,7 +7,7 @@ use engine::plan::{Change, Plan};
 use engine::port::{CheckDepth, Fault, PortError};
 use engine::record::SnapshotState;
 use tokio::sync::oneshot;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
@@ -17,6 +17,21 @@ use crate::network::LinuxNetwork;
 /// How long the warm pool lets operations go first before it is filled again.
 const OPERATIONS_FIRST: Duration = Duration::from_secs(1);
 
+/// The first is at once.
+fn ticks(every: Duration) -> Interval {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Waits for the next of them; false when the daemon is ending.
+async fn next(ticks: &mut Interval, ending: &CancellationToken) -> bool {
+    tokio::select! {
+        () = ending.cancelled() => false,
+        _ = ticks.tick() => true,
+    }
+}
+
 /// Compares records with what is, at once and then again and again. `settled` hears of the end of the first pass.
 pub async fn reconcile(
     api: Api,
@@ -24,14 +39,9 @@ pub async fn reconcile(
     settled: oneshot::Sender<()>,
     ending: CancellationToken,
 ) {
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = ticks(every);
     let mut settled = Some(settled);
-    loop {
-        tokio::select! {
-            () = ending.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
+    while next(&mut ticks, &ending).await {
         engine::reconcile::reconcile(&api.runner, api.mint.as_ref()).await;
         if settled.take().is_some_and(|settled| settled.send(()).is_err()) {
             debug!("listening began before the first pass was through");
@@ -48,8 +58,7 @@ pub async fn keep_warm(
     ending: CancellationToken,
 ) {
     let mut ended = 0;
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = ticks(every);
     loop {
         tokio::select! {
             () = ending.cancelled() => break,
@@ -79,29 +88,19 @@ pub async fn keep_warm(
 
 /// Deletes snapshots that nobody keeps any more, again and again.
 pub async fn collect(api: Api, every: Duration, ending: CancellationToken) {
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = ending.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
+    let mut ticks = ticks(every);
+    while next(&mut ticks, &ending).await {
         api.collect().await;
     }
 }
 
 /// Hashes one snapshot after the other again, and quarantines what has changed (promise P6).
 pub async fn scrub(api: Api, every: Duration, ending: CancellationToken) {
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = ticks(every);
     // The first tick is at once, when there is other work.
     ticks.tick().await;
     let mut turn = 0_usize;
-    loop {
-        tokio::select! {
-            () = ending.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
+    while next(&mut ticks, &ending).await {
         if let Err(error) = scrub_one(&api, turn).await {
             error!(error = error.chain(), "a snapshot could not be looked at");
         }

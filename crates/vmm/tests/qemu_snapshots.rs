@@ -5,6 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use camino::Utf8PathBuf;
 use engine::port::{GuestMemory, LaunchSpec, Vmm};
 use support::{TestHost, counter_in, ticks};
 use vmm::conformance::Fixture;
@@ -31,12 +32,7 @@ async fn promise_p5_twenty_generations_go_on_from_the_exact_count() {
 #[tokio::test]
 async fn promise_p7_clones_of_one_snapshot_run_beside_their_source() {
     let Some(host) = TestHost::open("fan") else { return };
-    let source = host.cold().await;
-    host.qemu.launch(&source).await.unwrap();
-    host.wait_for_tick(&source, 5).await;
-    host.qemu.pause(&source.launch).await.unwrap();
-    let vmstate = host.new_file();
-    host.qemu.capture(&source.launch, &vmstate).await.unwrap();
+    let (source, vmstate) = captured(&host).await;
     let counter = counter_in(&source.launch.dir.join("memory"));
     let clones = [host.restored(&source, &vmstate).await, host.restored(&source, &vmstate).await];
     host.qemu.resume(&source.launch).await.unwrap();
@@ -55,12 +51,7 @@ async fn promise_p7_clones_of_one_snapshot_run_beside_their_source() {
 #[tokio::test]
 async fn promise_p7_p10_clones_that_share_sealed_memory_go_on_and_leave_it_as_it_is() {
     let Some(host) = TestHost::open("dense") else { return };
-    let source = host.cold().await;
-    host.qemu.launch(&source).await.unwrap();
-    host.wait_for_tick(&source, 5).await;
-    host.qemu.pause(&source.launch).await.unwrap();
-    let vmstate = host.new_file();
-    host.qemu.capture(&source.launch, &vmstate).await.unwrap();
+    let (source, vmstate) = captured(&host).await;
     let sealed = host.new_file();
     std::fs::copy(source.launch.dir.join("memory"), &sealed).unwrap();
     let before = std::fs::read(&sealed).unwrap();
@@ -92,6 +83,17 @@ async fn promise_p7_p10_clones_that_share_sealed_memory_go_on_and_leave_it_as_it
     std::fs::remove_file(&sealed).unwrap();
     host.qemu.end(&clones[0].launch).await.unwrap();
     host.wait_for_tick(&clones[1], counter + 20).await;
+}
+
+/// A machine that stands still, and its device state.
+async fn captured(host: &TestHost) -> (LaunchSpec, Utf8PathBuf) {
+    let source = host.cold().await;
+    host.qemu.launch(&source).await.unwrap();
+    host.wait_for_tick(&source, 5).await;
+    host.qemu.pause(&source.launch).await.unwrap();
+    let vmstate = host.new_file();
+    host.qemu.capture(&source.launch, &vmstate).await.unwrap();
+    (source, vmstate)
 }
 
 /// The inodes of shared memory that the processes of a run map.

@@ -8,7 +8,7 @@ use super::key::{KeyError, TenantKey};
 use super::places::ChunkPlace;
 use super::read::FormReader;
 use super::source::PackSource;
-use crate::digest::{Blake3Digest, PackId};
+use crate::digest::Blake3Digest;
 use crate::names::ArtifactId;
 
 /// A form that was written before.
@@ -42,12 +42,11 @@ pub(super) struct Base {
 
 impl<'a> Known<'a> {
     /// Forms in order of nearness, the parent first. Forms of another chunk size or another key give nothing; nor do
-    /// packs that neither `source` has nor `is_kept` says to be kept elsewhere.
+    /// packs that `source` does not have.
     pub fn new(
         sets: &'a [KnownSet],
         source: &'a dyn PackSource,
         key: Option<&TenantKey>,
-        is_kept: impl Fn(&PackId) -> bool,
     ) -> Result<Self, ChunkedError> {
         let mut readers = Vec::new();
         let mut by_digest = HashMap::new();
@@ -57,11 +56,8 @@ impl<'a> Known<'a> {
                 return Err(KeyError::Wrong.into());
             }
             readers.push(FormReader::new(document, source, key)?);
-            let is_there: Vec<bool> = document
-                .packs
-                .iter()
-                .map(|pack| source.has(&pack.id) || is_kept(&pack.id))
-                .collect();
+            let is_there: Vec<bool> =
+                document.packs.iter().map(|pack| source.has(&pack.id)).collect();
             let pack_is_there = |place: &ChunkPlace| is_there[place.pack as usize];
             for (index, place) in (0..).zip(&document.chunks.0) {
                 let base = place.base.map(|base| &document.chunks.0[base as usize]);
@@ -93,16 +89,16 @@ impl<'a> Known<'a> {
     /// The whole chunk behind the one that the nearest form has at this place, if it can be read here. What is bad
     /// there is no base: the chunk is then told whole.
     pub(super) fn base(&self, file: &ArtifactId, chunk: u64, chunk_bytes: u32) -> Option<Base> {
-        let (set, document) = self.sets.iter().map(|set| &set.document).enumerate().next()?;
+        let document = &self.sets.first()?.document;
         if document.chunk_bytes != chunk_bytes {
             return None;
         }
         let index = document.file(file)?.chunk_at(chunk)?;
         let index = document.chunks.0[index as usize].base.unwrap_or(index);
-        let found = Found { set, index };
-        // What is only kept elsewhere cannot be read, and what is not in the table is not referred to.
+        let found = Found { set: 0, index };
+        // What is not in the table is not referred to.
         self.find(&self.place(found).digest)?;
-        let bytes = self.readers[set].chunk(index).ok()?;
+        let bytes = self.readers[0].chunk(index).ok()?;
         Some(Base { found, bytes })
     }
 }

@@ -136,7 +136,7 @@ pub(crate) fn cut(
         document: form.form.document.clone(),
     };
     let sets: Vec<KnownSet> = known.iter().map(set).collect();
-    let known = Known::new(&sets, &source, key, |_| false).expect("known forms");
+    let known = Known::new(&sets, &source, key).expect("known forms");
     let request = FormRequest {
         dir: &dir,
         files: &[FileToCut { id: id("memory"), path: file.to_owned() }],

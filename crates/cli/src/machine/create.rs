@@ -96,10 +96,7 @@ pub(crate) async fn create(
     let key = arguments.key.clone();
     let request = request(arguments)?;
     let progress = Progress::start(format!("making machine {}", request.machine_id));
-    let mut call = client.call(CreateMachine, &()).query(&wait).body(&request);
-    if let Some(key) = key {
-        call = call.key(key);
-    }
+    let call = client.call(CreateMachine, &()).query(&wait).body(&request).key(key);
     let machine = call.send().await?.value.machine;
     drop(progress);
     running(machine)

@@ -149,11 +149,8 @@ pub(super) async fn source(
     let durable = DurableSnapshot {
         snapshot_id: Some(index.snapshot_id),
         machine_id: Some(index.machine_id),
-        image_id: None,
-        source_runtime_host: None,
-        source_tap_device: None,
-        artifacts: Vec::new(),
         chunked: Some(Box::new(chunked)),
+        ..DurableSnapshot::default()
     };
     Ok((durable, index.artifact))
 }

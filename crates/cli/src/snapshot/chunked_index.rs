@@ -7,6 +7,7 @@ use contract::snapshot::Snapshot;
 use contract::{PackId, Sha256Hex};
 use serde::{Deserialize, Serialize};
 
+use super::index;
 use crate::object_store::{BucketUrl, StoreError};
 
 const FILE_NAME: &str = "chunked-index.json";
@@ -61,12 +62,6 @@ impl ChunkedIndex {
         key: &str,
         snapshot: &SnapshotId,
     ) -> Result<Self, StoreError> {
-        let index: Self = serde_json::from_slice(bytes)
-            .map_err(|source| StoreError::Index { key: key.to_owned(), source })?;
-        if index.version != VERSION || index.snapshot_id != *snapshot {
-            let reason = format!("it is of {} in version {}", index.snapshot_id, index.version);
-            return Err(StoreError::WrongIndex { key: key.to_owned(), reason });
-        }
-        Ok(index)
+        index::decode(bytes, key, snapshot, VERSION, |index: &Self| &index.snapshot_id)
     }
 }

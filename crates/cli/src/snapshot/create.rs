@@ -44,10 +44,7 @@ pub(super) async fn create(
     let _progress = Progress::start(format!("taking snapshot {snapshot_id}"));
     let request =
         CreateSnapshotRequest { max_pause_ms, ..CreateSnapshotRequest::named(snapshot_id) };
-    let mut call = client.call(CreateSnapshot, &machine).body(&request);
-    if let Some(key) = key {
-        call = call.key(key);
-    }
+    let call = client.call(CreateSnapshot, &machine).body(&request).key(key);
     Ok(ShownSnapshot(call.send().await?.value))
 }
 

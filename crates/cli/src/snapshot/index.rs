@@ -9,6 +9,7 @@ use contract::machine::ArtifactRef;
 use contract::snapshot::SnapshotAnswer;
 use contract::{ArtifactId, SnapshotArtifact};
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::object_store::{BucketUrl, StoreError};
@@ -89,20 +90,31 @@ impl SnapshotIndex {
         key: &str,
         snapshot: &SnapshotId,
     ) -> Result<Self, StoreError> {
-        let unreadable = |source| StoreError::Index { key: key.to_owned(), source };
-        let wrong = |reason| StoreError::WrongIndex { key: key.to_owned(), reason };
-        let Versioned { version } = serde_json::from_slice(bytes).map_err(unreadable)?;
-        if version != VERSION {
-            return Err(wrong(format!(
-                "it is of version {version}, and this program reads version {VERSION}"
-            )));
-        }
-        let index: Self = serde_json::from_slice(bytes).map_err(unreadable)?;
-        if index.snapshot_id != *snapshot {
-            return Err(wrong(format!("it is of snapshot {}", index.snapshot_id)));
-        }
-        Ok(index)
+        decode(bytes, key, snapshot, VERSION, |index: &Self| &index.snapshot_id)
     }
+}
+
+/// Reads the index of a snapshot, whose name `of` tells, in the one version that this program reads.
+pub(super) fn decode<Index: DeserializeOwned>(
+    bytes: &[u8],
+    key: &str,
+    snapshot: &SnapshotId,
+    wanted: u32,
+    of: impl Fn(&Index) -> &SnapshotId,
+) -> Result<Index, StoreError> {
+    let unreadable = |source| StoreError::Index { key: key.to_owned(), source };
+    let wrong = |reason| StoreError::WrongIndex { key: key.to_owned(), reason };
+    let Versioned { version } = serde_json::from_slice(bytes).map_err(unreadable)?;
+    if version != wanted {
+        return Err(wrong(format!(
+            "it is of version {version}, and this program reads version {wanted}"
+        )));
+    }
+    let index = serde_json::from_slice(bytes).map_err(unreadable)?;
+    if of(&index) != snapshot {
+        return Err(wrong(format!("it is of snapshot {}", of(&index))));
+    }
+    Ok(index)
 }
 
 #[cfg(test)]

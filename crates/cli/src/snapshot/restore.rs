@@ -83,10 +83,7 @@ pub(super) async fn restore(
     let request = request(&arguments, found)?;
     let wait = arguments.wait.query();
     let call = client.call(RestoreSnapshot, snapshot_id).query(&wait).body(&request);
-    let mut call = call.deadline(contract::client::TRANSFER);
-    if let Some(key) = &arguments.key {
-        call = call.key(key.clone());
-    }
+    let call = call.deadline(contract::client::TRANSFER).key(arguments.key.clone());
     let machine = call.send().await?.value.machine;
     drop(progress);
     running(machine)
@@ -132,11 +129,10 @@ async fn durable(arguments: &RestoreArguments, bucket: &BucketUrl) -> Result<Fou
         source: RestoreSource::Durable(DurableSnapshot {
             snapshot_id: Some(index.snapshot_id),
             machine_id: Some(index.machine_id),
-            image_id: None,
             source_runtime_host: Some(index.source_runtime_host),
             source_tap_device: Some(index.source_tap_device),
             artifacts: artifacts.collect::<Result<_, StoreError>>()?,
-            chunked: None,
+            ..DurableSnapshot::default()
         }),
         artifact: index.artifact,
     })
@@ -148,14 +144,12 @@ fn request(arguments: &RestoreArguments, found: Found) -> Result<RestoreSnapshot
         None => found.artifact,
     };
     let unknown = || CliError::UnknownArtifact { snapshot: arguments.snapshot_id.clone() };
+    let artifact = artifact.ok_or_else(unknown)?;
     Ok(RestoreSnapshotRequest {
-        machine_id: arguments.machine_id.clone(),
-        artifact: artifact.ok_or_else(unknown)?,
-        memory_mib: None,
         storage_bytes: arguments.disk.map(ByteSize::bytes),
         guest_config: arguments.guest.config()?,
-        source: found.source,
         dense: arguments.dense,
         verify: if arguments.verify_full { Verify::Full } else { Verify::Sealed },
+        ..RestoreSnapshotRequest::named(arguments.machine_id.clone(), artifact, found.source)
     })
 }

@@ -63,9 +63,9 @@ impl<E: Endpoint> Call<'_, E> {
         self
     }
 
-    /// Gives the call a key by which it can be repeated.
-    pub fn key(mut self, key: IdempotencyKey) -> Self {
-        self.key = Some(key);
+    /// Gives the call a key by which it can be repeated, where there is one.
+    pub fn key(mut self, key: impl Into<Option<IdempotencyKey>>) -> Self {
+        self.key = key.into();
         self
     }
 

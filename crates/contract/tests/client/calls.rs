@@ -12,7 +12,7 @@ use contract::endpoint::table::{
     CreateMachine, ListMachines, ReadArtifact, ShowMachine, StopMachine,
 };
 use contract::machine::CreateMachineRequest;
-use contract::operation::{Wait, WaitQuery};
+use contract::operation::{IdempotencyKey, Wait, WaitQuery};
 use contract::{ArtifactId, ErrorCode, MachineId, Secret};
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ async fn a_call_sends_path_query_body_and_key_and_reads_the_answer() {
         .client
         .call(CreateMachine, &())
         .query(&WaitQuery { wait: Some(Wait::Running) })
-        .key("k-1".parse().unwrap())
+        .key("k-1".parse::<IdempotencyKey>().unwrap())
         .body(&request())
         .send()
         .await

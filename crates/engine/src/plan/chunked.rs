@@ -11,6 +11,7 @@ use crate::port::{CheckDepth, CutJob, KnownForm, PackPut, SendJob};
 use crate::record::{ChunkedForm, Snapshot, SnapshotState};
 use crate::step::Step;
 
+use super::snapshot::is_whole;
 use super::{Change, Facts, Hold, Plan, Refusal};
 
 /// Most forms that are looked at for chunks that are known: their documents are all in memory at once.
@@ -144,7 +145,7 @@ pub fn collect(lying: &[OperationId], facts: &Facts<'_>) -> Option<Plan> {
         .snapshots
         .iter()
         .filter_map(|snapshot| snapshot.chunked.as_ref())
-        .flat_map(|form| form.needs.iter().chain([&form.set]))
+        .flat_map(ChunkedForm::sets)
         .chain(facts.open.iter().map(|plan| &plan.operation))
         .collect();
     let idle = lying.iter().filter(|set| !needed.contains(set));
@@ -163,24 +164,12 @@ pub fn collect(lying: &[OperationId], facts: &Facts<'_>) -> Option<Plan> {
 
 /// For the deletion of a snapshot: the sets that it needed, each taken away unless another snapshot needs it then.
 pub(super) fn drop_sets(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Step> {
-    let form = snapshot.chunked.iter();
-    form.flat_map(|form| form.needs.iter().chain([&form.set]))
-        .map(|set| drop_set(set, facts))
-        .collect()
+    let sets = snapshot.chunked.iter().flat_map(ChunkedForm::sets);
+    sets.map(|set| drop_set(set, facts)).collect()
 }
 
 fn drop_set(set: &OperationId, facts: &Facts<'_>) -> Step {
     let layout = &facts.settings.layout;
     let (dir, scratch) = (layout.set(set), layout.scratch(&facts.operation));
     Step::DropSet { set: set.clone(), dir, scratch }
-}
-
-fn is_whole(snapshot: &Snapshot) -> Result<(), Refusal> {
-    match &snapshot.state {
-        SnapshotState::Complete => Ok(()),
-        SnapshotState::Quarantined { reason } => {
-            let reason = format!("snapshot {}: {reason}", snapshot.origin.snapshot);
-            Err(Refusal::new(ErrorCode::Quarantined, reason))
-        }
-    }
 }

@@ -10,7 +10,7 @@
 
 use contract::fork::{ForkRequest, MAXIMUM_CHILDREN};
 use contract::operation::OperationKind;
-use contract::restore::{LocalSnapshot, RestoreSnapshotRequest, RestoreSource, Verify};
+use contract::restore::{LocalSnapshot, RestoreSnapshotRequest, RestoreSource};
 use contract::{ErrorCode, MachineId, SnapshotId};
 
 use crate::claim::Claim;
@@ -77,17 +77,13 @@ pub fn child(
     request: &ForkRequest,
     snapshot: &Snapshot,
 ) -> RestoreSnapshotRequest {
+    let source =
+        RestoreSource::Local(LocalSnapshot { snapshot_id: snapshot.origin.snapshot.clone() });
+    let artifact = snapshot.origin.artifact.clone();
     RestoreSnapshotRequest {
-        machine_id,
-        artifact: snapshot.origin.artifact.clone(),
-        memory_mib: None,
-        storage_bytes: None,
         guest_config: request.guest_config.clone(),
-        source: RestoreSource::Local(LocalSnapshot {
-            snapshot_id: snapshot.origin.snapshot.clone(),
-        }),
         dense: !request.own_memory,
-        verify: Verify::Sealed,
+        ..RestoreSnapshotRequest::named(machine_id, artifact, source)
     }
 }
 

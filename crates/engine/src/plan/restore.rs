@@ -13,14 +13,15 @@ use crate::layout::machine_file;
 use crate::phase::Phase;
 use crate::port::{Boot, CheckDepth, DiskSource, DownloadTarget, FormTarget, FormUrl, PackPut};
 use crate::record::{
-    Machine, Manifest, Memory, Mount, MountState, Origin, Slot, Snapshot, SnapshotOrigin,
-    SnapshotState, VmmKind, Volume,
+    Machine, Manifest, Memory, Mount, MountState, Origin, Slot, Snapshot, SnapshotOrigin, VmmKind,
+    Volume,
 };
 use crate::step::Step;
 
 use super::machine::{
     artifact_is_allowed, await_ready, launch_of, place_kernel, run, started, system_volume,
 };
+use super::snapshot::is_whole;
 use super::{Facts, Hold, Plan, Refusal, compatibility};
 
 /// Where the bytes are.
@@ -44,13 +45,8 @@ pub fn plan(
     let origin = &manifest.origin;
     facts.machine_is_new(id)?;
     artifact_is_allowed(&request.artifact, facts)?;
-    if let Source::Local(snapshot) = source
-        && let SnapshotState::Quarantined { reason } = &snapshot.state
-    {
-        return Err(Refusal::new(
-            ErrorCode::Quarantined,
-            format!("snapshot {}: {reason}", origin.snapshot),
-        ));
+    if let Source::Local(snapshot) = source {
+        is_whole(snapshot)?;
     }
     compatibility::check(&origin.host, here)?;
     let memory = memory(request, source, origin)?;

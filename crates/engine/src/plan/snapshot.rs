@@ -151,17 +151,7 @@ pub(super) fn take(
         },
         Step::Publish { from: scratch, to: layout.snapshot(id) },
     ]);
-    let snapshot = Snapshot {
-        origin: described,
-        source_runtime_host: Some(run.slot.runtime_address),
-        artifacts: vec![],
-        pause_us: None,
-        frozen_us: None,
-        state: SnapshotState::Complete,
-        is_of_fork: false,
-        chunked: None,
-    };
-    Ok(Taking { prepare, snapshot })
+    Ok(Taking { prepare, snapshot: Snapshot::taken(described, Some(run.slot.runtime_address)) })
 }
 
 /// The files of a snapshot of this machine, its manifest aside.
@@ -182,6 +172,17 @@ fn memory_is_cloned(machine: &Machine) -> Result<bool, Refusal> {
             ErrorCode::Refused,
             "a machine restored dense cannot be snapshotted by this VMM",
         )),
+    }
+}
+
+/// Refuses to use a snapshot that a check found changed (P6).
+pub(super) fn is_whole(snapshot: &Snapshot) -> Result<(), Refusal> {
+    match &snapshot.state {
+        SnapshotState::Complete => Ok(()),
+        SnapshotState::Quarantined { reason } => {
+            let reason = format!("snapshot {}: {reason}", snapshot.origin.snapshot);
+            Err(Refusal::new(ErrorCode::Quarantined, reason))
+        }
     }
 }
 

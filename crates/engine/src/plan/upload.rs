@@ -8,9 +8,10 @@ use contract::upload::{ArtifactUpload, UploadSnapshotRequest};
 
 use crate::claim::Claim;
 use crate::port::{UploadJob, UploadPart};
-use crate::record::{SealedArtifact, Snapshot, SnapshotState};
+use crate::record::{SealedArtifact, Snapshot};
 use crate::step::Step;
 
+use super::snapshot::is_whole;
 use super::{Change, Facts, FinishedPart, Hold, Plan, Refusal};
 
 /// Sends what is missing of a snapshot. `known` are the parts that lie in the store by what is remembered.
@@ -21,9 +22,7 @@ pub fn plan(
     facts: &Facts<'_>,
 ) -> Result<Plan, Refusal> {
     let id = &snapshot.origin.snapshot;
-    if let SnapshotState::Quarantined { reason } = &snapshot.state {
-        return Err(Refusal::new(ErrorCode::Quarantined, format!("snapshot {id}: {reason}")));
-    }
+    is_whole(snapshot)?;
     if request.artifacts.is_empty() {
         return Err(Refusal::new(ErrorCode::Malformed, "no artifacts are named"));
     }

@@ -152,6 +152,13 @@ pub struct ChunkedForm {
     pub key_name: Option<String>,
 }
 
+impl ChunkedForm {
+    /// Every set that it is made of, its own among them.
+    pub fn sets(&self) -> impl Iterator<Item = &OperationId> {
+        self.needs.iter().chain([&self.set])
+    }
+}
+
 /// A snapshot, as the store holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,6 +184,21 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// One that was just taken: what only its steps find out is not known yet.
+    #[must_use]
+    pub fn taken(origin: SnapshotOrigin, source_runtime_host: Option<Ipv4Addr>) -> Self {
+        Self {
+            origin,
+            source_runtime_host,
+            artifacts: vec![],
+            pause_us: None,
+            frozen_us: None,
+            state: SnapshotState::Complete,
+            is_of_fork: false,
+            chunked: None,
+        }
+    }
+
     /// Bytes of data in all its files.
     pub fn data_bytes(&self) -> u64 {
         self.artifacts.iter().map(|artifact| artifact.data_bytes).sum()

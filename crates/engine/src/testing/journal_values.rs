@@ -11,7 +11,7 @@ use crate::phase::Phase;
 use crate::plan::{Change, FinishedPart, Hold, Plan};
 use crate::record::{
     CpuIdentity, Finding, Machine, Memory, Operation, Origin, PublishedPort, RelayPort, Shape,
-    Snapshot, SnapshotOrigin, SnapshotState, VmmKind, Volume,
+    Snapshot, SnapshotOrigin, VmmKind, Volume,
 };
 use crate::step::Step;
 
@@ -175,27 +175,19 @@ pub(super) fn snapshot(name: &str) -> Snapshot {
         host_kernel: "6.1".into(),
         shape: Shape { vcpus: 2, memory_mib: 512 },
     };
-    Snapshot {
-        origin: SnapshotOrigin {
-            snapshot: id(name),
-            machine: "box".parse().expect("a machine id"),
-            created_at: now(),
-            host,
-            guest_protocol: GuestProtocol::Agent,
-            ready_ports: vec![],
-            egress: Egress::Open,
-            artifact: artifact(),
-            agent_version: None,
-            parent: None,
-        },
-        source_runtime_host: None,
-        artifacts: vec![],
-        pause_us: None,
-        frozen_us: None,
-        state: SnapshotState::Complete,
-        is_of_fork: false,
-        chunked: None,
-    }
+    let origin = SnapshotOrigin {
+        snapshot: id(name),
+        machine: "box".parse().expect("a machine id"),
+        created_at: now(),
+        host,
+        guest_protocol: GuestProtocol::Agent,
+        ready_ports: vec![],
+        egress: Egress::Open,
+        artifact: artifact(),
+        agent_version: None,
+        parent: None,
+    };
+    Snapshot::taken(origin, None)
 }
 
 pub(super) fn part(upload_id: &str, number: u32) -> FinishedPart {

@@ -10,7 +10,7 @@ use engine::phase::{Phase, Run};
 use engine::plan::{Capacity, Deadlines, Defaults, Facts, Overcommit, Plan, Settings};
 use engine::record::{
     CpuIdentity, Machine, Memory, Origin, PublishedPort, RelayPort, Shape, Slot, Snapshot,
-    SnapshotOrigin, SnapshotState, VmmKind, Volume,
+    SnapshotOrigin, VmmKind, Volume,
 };
 use engine::step::Step;
 use engine::testing;
@@ -226,16 +226,7 @@ pub(crate) fn snapshot_origin(name: &str) -> SnapshotOrigin {
 }
 
 pub(crate) fn snapshot(name: &str) -> Snapshot {
-    Snapshot {
-        origin: snapshot_origin(name),
-        source_runtime_host: Some(slot(0).runtime_address),
-        artifacts: vec![],
-        pause_us: None,
-        frozen_us: None,
-        state: SnapshotState::Complete,
-        is_of_fork: false,
-        chunked: None,
-    }
+    Snapshot::taken(snapshot_origin(name), Some(slot(0).runtime_address))
 }
 
 /// What follows the start of a machine by this operation.

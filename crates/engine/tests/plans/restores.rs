@@ -32,16 +32,7 @@ pub(crate) fn manifest() -> Manifest {
 }
 
 fn request(source: RestoreSource) -> RestoreSnapshotRequest {
-    RestoreSnapshotRequest {
-        machine_id: machine_id("clone"),
-        artifact: artifact(),
-        memory_mib: None,
-        storage_bytes: None,
-        guest_config: None,
-        source,
-        dense: false,
-        verify: Verify::Sealed,
-    }
+    RestoreSnapshotRequest::named(machine_id("clone"), artifact(), source)
 }
 
 fn local() -> RestoreSource {
@@ -68,12 +59,8 @@ fn durable() -> DurableSnapshot {
     artifacts.push(signed((ArtifactId::Manifest, 900), Some(manifest_sum())));
     DurableSnapshot {
         snapshot_id: Some(snapshot_id("saved")),
-        machine_id: None,
-        image_id: None,
-        source_runtime_host: None,
-        source_tap_device: None,
         artifacts,
-        chunked: None,
+        ..DurableSnapshot::default()
     }
 }
 

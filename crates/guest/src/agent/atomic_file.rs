@@ -4,7 +4,7 @@
 //! XFS), a shutdown syncs, and a snapshot holds the page cache. A dozen syncs would cost a booting guest more than its
 //! kernel does.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{
     FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
@@ -81,38 +81,58 @@ pub(crate) fn settle(place: &Path, data: &[u8], mode: u32) -> io::Result<()> {
 
 /// A plain file with one name that holds `data`, has this mode, and belongs to `owner`, where that is given.
 pub(crate) fn holds(place: &Path, data: &[u8], mode: u32, owner: Option<Owner>) -> bool {
-    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(place) else {
-        return false;
-    };
-    let Ok(found) = file.metadata() else { return false };
-    let is_owned = owner.is_none_or(|owner| owner == (found.uid(), found.gid()));
-    let is_alike = found.is_file()
-        && found.nlink() == 1
-        && found.permissions().mode() & 0o7777 == mode
-        && found.len() == data.len() as u64;
-    let mut old = vec![0; data.len()];
-    is_owned && is_alike && file.read_exact_at(&mut old, 0).is_ok() && old == data
+    let found = Found::open(place, OpenOptions::new().read(true));
+    found.is_ok_and(|found| {
+        found.is_plain(mode)
+            && owner.is_none_or(|owner| owner == (found.meta.uid(), found.meta.gid()))
+            && found.meta.len() == data.len() as u64
+            && found.text().is_ok_and(|text| text == data)
+    })
 }
 
 fn settle_in_place(place: &Path, data: &[u8], mode: u32) -> io::Result<bool> {
-    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(place)?;
-    let found = file.metadata()?;
-    let is_ours = found.is_file() && found.nlink() == 1 && found.uid() == 0;
-    if !is_ours || found.permissions().mode() & 0o7777 != mode || found.len() > MOST_IN_PLACE {
+    let found = Found::open(place, OpenOptions::new().read(true).write(true))?;
+    if !found.is_plain(mode) || found.meta.uid() != 0 || found.meta.len() > MOST_IN_PLACE {
         return Ok(false);
     }
-    let mut old = vec![0; usize::try_from(found.len()).unwrap_or_default()];
-    file.read_exact_at(&mut old, 0)?;
+    let old = found.text()?;
     if old == data {
         return Ok(true);
     }
-    file.write_all_at(data, 0)?;
+    found.file.write_all_at(data, 0)?;
     if old.len() > data.len() {
-        file.set_len(data.len() as u64)?;
+        found.file.set_len(data.len() as u64)?;
     }
     Ok(true)
+}
+
+/// A file that is there already.
+struct Found {
+    file: File,
+    meta: Metadata,
+}
+
+impl Found {
+    /// Not through a link.
+    fn open(place: &Path, options: &mut OpenOptions) -> io::Result<Found> {
+        let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+        let file = options.custom_flags(flags).open(place)?;
+        let meta = file.metadata()?;
+        Ok(Found { file, meta })
+    }
+
+    /// With one name and this mode.
+    fn is_plain(&self, mode: u32) -> bool {
+        self.meta.is_file()
+            && self.meta.nlink() == 1
+            && self.meta.permissions().mode() & 0o7777 == mode
+    }
+
+    fn text(&self) -> io::Result<Vec<u8>> {
+        let mut text = vec![0; usize::try_from(self.meta.len()).unwrap_or_default()];
+        self.file.read_exact_at(&mut text, 0)?;
+        Ok(text)
+    }
 }
 
 /// Writes a whole small file.

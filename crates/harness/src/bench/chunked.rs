@@ -113,7 +113,7 @@ fn cut(
     let source =
         DirectorySource::open(known.iter().map(|(_, dir)| dir.as_path())).map_err(failed)?;
     let sets: Vec<KnownSet> = known.iter().map(|(set, _)| set.clone()).collect();
-    let known = Known::new(&sets, &source, None, |_| false).map_err(failed)?;
+    let known = Known::new(&sets, &source, None).map_err(failed)?;
     let id = "memory".parse().map_err(|error| HarnessError::value("an artifact", error))?;
     let files = [FileToCut { id, path: file.to_owned() }];
     let request = FormRequest { dir, files: &files, manifest: "{}", known: &known, key: None };

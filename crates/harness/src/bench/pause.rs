@@ -48,13 +48,23 @@ pub(super) async fn dirty(name: &'static str, scene: &Scene) -> Result<Figure, H
     machine.exec(&format!("setsid sh -c '{write}' >/dev/null 2>&1 </dev/null &")).await?;
     let mut sample = Sample::default();
     for run in 0..RUNS {
-        let taken = machine.snapshot(&format!("run-{run}")).await?.snapshot;
-        sample.add(taken.pause_ms as f64);
-        daemon.quiet().await?;
-        daemon.client().delete_snapshot(&taken.id).await?;
+        sample.add(pause_ms(&daemon, &machine, run).await?);
     }
     daemon.finish().await?;
     Ok(Figure { name, value: sample.median(), unit: "ms", bare: None })
+}
+
+/// For how long a snapshot lets a machine stand still, in milliseconds; the snapshot is deleted again.
+pub(super) async fn pause_ms(
+    daemon: &Daemon,
+    machine: &Machine,
+    run: usize,
+) -> Result<f64, HarnessError> {
+    let taken = machine.snapshot(&format!("run-{run}")).await?.snapshot;
+    // Digests are computed in the background: they shall slow nobody who measures next.
+    daemon.quiet().await?;
+    daemon.client().delete_snapshot(&taken.id).await?;
+    Ok(taken.pause_ms as f64)
 }
 
 async fn take_turns(
@@ -65,11 +75,7 @@ async fn take_turns(
 ) -> Result<Figure, HarnessError> {
     let (mut ours, mut theirs) = (Sample::default(), Sample::default());
     for run in 0..RUNS {
-        let taken = machine.snapshot(&format!("run-{run}")).await?.snapshot;
-        ours.add(taken.pause_ms as f64);
-        // Digests are computed in the background: they shall slow neither.
-        daemon.quiet().await?;
-        daemon.client().delete_snapshot(&taken.id).await?;
+        ours.add(pause_ms(&daemon, machine, run).await?);
         theirs.add_time(bare.pause().await?);
     }
     bare.end().await?;

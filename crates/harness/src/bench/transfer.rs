@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use contract::SnapshotId;
 use contract::artifact::SnapshotArtifact;
 use contract::endpoint::table::RestoreSnapshot;
-use contract::restore::{DurableSnapshot, RestoreSnapshotRequest, RestoreSource, Verify};
+use contract::restore::{DurableSnapshot, RestoreSnapshotRequest, RestoreSource};
 use contract::upload::UploadSnapshotRequest;
 use tokio::process::Command;
 use tokio::task::JoinSet;
@@ -153,24 +153,13 @@ impl Taken {
         run: usize,
         artifacts: Vec<SnapshotArtifact>,
     ) -> Result<RestoreSnapshotRequest, HarnessError> {
-        Ok(RestoreSnapshotRequest {
-            machine_id: machine_id(&format!("box-{run}"))?,
-            artifact: scene.image.artifact()?,
-            memory_mib: None,
-            storage_bytes: None,
-            guest_config: None,
-            source: RestoreSource::Durable(DurableSnapshot {
-                snapshot_id: Some(self.id.clone()),
-                machine_id: None,
-                image_id: None,
-                source_runtime_host: None,
-                source_tap_device: None,
-                artifacts,
-                chunked: None,
-            }),
-            dense: false,
-            verify: Verify::Sealed,
-        })
+        let source = RestoreSource::Durable(DurableSnapshot {
+            snapshot_id: Some(self.id.clone()),
+            artifacts,
+            ..DurableSnapshot::default()
+        });
+        let machine_id = machine_id(&format!("box-{run}"))?;
+        Ok(RestoreSnapshotRequest::named(machine_id, scene.image.artifact()?, source))
     }
 
     async fn end(self) -> Result<(), HarnessError> {

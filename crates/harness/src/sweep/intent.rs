@@ -339,12 +339,8 @@ pub(super) fn publish(daemon: &FakeDaemon, id: &SnapshotId) -> DurableSnapshot {
     });
     DurableSnapshot {
         snapshot_id: Some(id.clone()),
-        machine_id: None,
-        image_id: None,
-        source_runtime_host: None,
-        source_tap_device: None,
         artifacts: signed.to_vec(),
-        chunked: None,
+        ..DurableSnapshot::default()
     }
 }
 

@@ -5,7 +5,7 @@ use contract::fork::ForkRequest;
 use contract::machine::{ArtifactRef, CreateMachineRequest, GuestProtocol, PortProtocol};
 use contract::mount::{CreateMountRequest, MountConfig, MountKind};
 use contract::published_port::CreatePublishedPortRequest;
-use contract::restore::{RestoreSnapshotRequest, RestoreSource, Verify};
+use contract::restore::{RestoreSnapshotRequest, RestoreSource};
 use contract::upload::{ArtifactUpload, UploadPart, UploadSnapshotRequest};
 use contract::{MachineId, Secret, SnapshotId, VolumeId};
 use engine::port::CommandJob;
@@ -87,16 +87,7 @@ pub(super) fn command_job() -> CommandJob {
 }
 
 pub(super) fn restore_request(name: &str, source: RestoreSource) -> RestoreSnapshotRequest {
-    RestoreSnapshotRequest {
-        machine_id: machine_id(name),
-        artifact: artifact(),
-        memory_mib: None,
-        storage_bytes: None,
-        guest_config: None,
-        source,
-        dense: false,
-        verify: Verify::Sealed,
-    }
+    RestoreSnapshotRequest::named(machine_id(name), artifact(), source)
 }
 
 /// Every artifact in two parts.

@@ -96,7 +96,7 @@ impl Chunks for HostChunks {
         url: &PresignedUrl,
         sha256: &Sha256Hex,
     ) -> Result<Manifest, PortError> {
-        let bytes = self.fetch_document(url, sha256).await?;
+        let bytes = self.fetch_manifest_bytes(url, sha256).await?;
         summary(&self.decode(&bytes)?)
     }
 
@@ -106,7 +106,7 @@ impl Chunks for HostChunks {
         sha256: &Sha256Hex,
         dir: &Utf8Path,
     ) -> Result<(), PortError> {
-        let bytes = self.fetch_document(url, sha256).await?;
+        let bytes = self.fetch_manifest_bytes(url, sha256).await?;
         let path = dir.join(snapshot_file::MANIFEST);
         blocking("keep a manifest", move || {
             chunks::files::write_file(&path, &bytes, 0o400)
@@ -295,17 +295,29 @@ impl HostChunks {
             .map_err(|error| verify_error(path, error))
     }
 
-    async fn fetch_document(
+    async fn fetch_manifest_bytes(
         &self,
         url: &PresignedUrl,
         sha256: &Sha256Hex,
     ) -> Result<Vec<u8>, PortError> {
+        self.fetch_document(url, sha256, self.manifest_limits.size_bytes, "fetch the manifest")
+            .await
+    }
+
+    /// A document of at most `limit_bytes` whose digest is known; no other bytes are answered.
+    pub(super) async fn fetch_document(
+        &self,
+        url: &PresignedUrl,
+        sha256: &Sha256Hex,
+        limit_bytes: u64,
+        action: &str,
+    ) -> Result<Vec<u8>, PortError> {
         let expected = Sha256Digest::from_str(sha256.as_str())
             .map_err(|error| PortError::internal("read a SHA-256", error))?;
         self.client
-            .fetch_small(&secret(url)?, self.manifest_limits.size_bytes, expected)
+            .fetch_small(&secret(url)?, limit_bytes, expected)
             .await
-            .map_err(|error| transfer_error("fetch the manifest".into(), error))
+            .map_err(|error| transfer_error(action.to_owned(), error))
     }
 
     pub(super) fn decode(&self, bytes: &[u8]) -> Result<Document, PortError> {

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use camino::Utf8Path;
+use chunks::TransferClient;
 use chunks::chunked::{DOCUMENT_NAME, DirectorySource, FormDocument, pack_name, verify_pack};
 use chunks::transfer::{FinishedPart, KeepPart, MissingParts, Part, ProgressError};
-use chunks::{ChunkedLimits, Sha256Digest, TransferClient};
 use contract::PresignedUrl;
-use engine::port::{Fault, FormUrl, PackPut, PortError, SendJob, Sent};
+use engine::port::{Fault, PackPut, PortError, SendJob, Sent};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::blocking;
@@ -85,23 +85,6 @@ impl KeepPart for Forgotten {
     async fn keep(&self, _part: &FinishedPart) -> Result<(), ProgressError> {
         Ok(())
     }
-}
-
-/// The document that a URL leads to, if it is the one meant.
-pub(super) async fn document(
-    client: &TransferClient,
-    form: &FormUrl,
-    limits: &ChunkedLimits,
-) -> Result<Vec<u8>, PortError> {
-    let expected: Sha256Digest = form
-        .sha256
-        .as_str()
-        .parse()
-        .map_err(|error| PortError::internal("read a SHA-256", error))?;
-    client
-        .fetch_small(&secret(&form.url)?, limits.document_bytes, expected)
-        .await
-        .map_err(|error| transfer_error("fetch the chunked manifest".into(), error))
 }
 
 /// Fetches every pack of a document into a new directory. Each has its name only when it is what its name says.

@@ -69,7 +69,7 @@ impl Forms for HostChunks {
     }
 
     async fn fetch_form(&self, form: &FormUrl) -> Result<Manifest, PortError> {
-        let bytes = form_transfer::document(self.client(), form, self.form_limits()).await?;
+        let bytes = self.fetch_form_bytes(form).await?;
         let (form, this) = (form.clone(), self.clone());
         blocking("understand a chunked form", move || {
             let document = FormDocument::decode(&bytes, this.form_limits().document_bytes)
@@ -84,7 +84,7 @@ impl Forms for HostChunks {
     }
 
     async fn keep_form(&self, form: &FormUrl, dir: &Utf8Path) -> Result<(), PortError> {
-        let bytes = form_transfer::document(self.client(), form, self.form_limits()).await?;
+        let bytes = self.fetch_form_bytes(form).await?;
         let (form, dir, this) = (form.clone(), dir.to_owned(), self.clone());
         blocking("keep a chunked form", move || {
             let key = tenant_key(&form.key)?;
@@ -137,6 +137,12 @@ impl Forms for HostChunks {
 }
 
 impl HostChunks {
+    async fn fetch_form_bytes(&self, form: &FormUrl) -> Result<Vec<u8>, PortError> {
+        let limit_bytes = self.form_limits().document_bytes;
+        self.fetch_document(&form.url, &form.sha256, limit_bytes, "fetch the chunked manifest")
+            .await
+    }
+
     fn cut_now(&self, job: &CutJob) -> Result<ChunkedForm, PortError> {
         let failed = |error| failed("cut a snapshot", error);
         let key = tenant_key(&job.key)?;
@@ -158,7 +164,7 @@ impl HostChunks {
         dirs.dedup();
         let source =
             DirectorySource::open(dirs.iter().map(Utf8PathBuf::as_path)).map_err(failed)?;
-        let known = Known::new(&known, &source, key.as_ref(), |_| false).map_err(failed)?;
+        let known = Known::new(&known, &source, key.as_ref()).map_err(failed)?;
         let files = job.artifacts.iter().map(|artifact| {
             let path = job.dir.join(artifact.file_name());
             Ok(FileToCut { id: artifact_name(*artifact)?, path })

@@ -23,7 +23,7 @@ use engine::record::Snapshot;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::answer::{Answered, json, of_operation};
+use super::answer::{Answered, json, of_operation, on_a_task};
 use super::api::{Api, no_snapshot};
 use super::decode::{Asked, At, Origin, Sent};
 use super::encode;
@@ -41,7 +41,8 @@ pub(super) async fn of_machine(
     sent: Sent<ForkRequest>,
 ) -> Answered {
     let request = sent.body.clone();
-    on_a_task(async move {
+    // A caller who leaves does not keep children from being born.
+    on_a_task("the fork ended badly", async move {
         let outcome = match api.repeated(&sent.origin).await? {
             Some(outcome) => outcome,
             None => {
@@ -65,7 +66,8 @@ pub(super) async fn of_snapshot(
     sent: Sent<ForkRequest>,
 ) -> Answered {
     let request = sent.body.clone();
-    on_a_task(async move {
+    // A caller who leaves does not keep children from being born.
+    on_a_task("the fork ended badly", async move {
         let plan = move |facts: &plan::Facts<'_>| {
             let snapshot = transfer::found(&id, facts)?;
             plan::fork::of_snapshot(snapshot, &sent.body, facts).map(Decision::from)
@@ -74,14 +76,6 @@ pub(super) async fn of_snapshot(
         api.bear(outcome, request, query).await
     })
     .await
-}
-
-/// A caller who leaves does not keep children from being born.
-async fn on_a_task(forking: impl Future<Output = Answered> + Send + 'static) -> Answered {
-    let joined = tokio::spawn(forking).await;
-    joined.unwrap_or_else(|error| {
-        Err(Failure::new(ErrorCode::Internal, format!("the fork ended badly: {error}")))
-    })
 }
 
 impl Api {

@@ -6,11 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
 use camino::Utf8Path;
-use rustix::fs::SealFlags;
 
 use super::failure::{During, Failure, refuse};
 use super::socket_path::SocketPath;
-use super::spec::{JailSpec, Listener, SharedMemory, Tap};
+use super::spec::{JailSpec, Listener, SHARED_MEMORY_SEALS, SharedMemory, Tap};
 use super::{ring, sys};
 
 /// Opens everything that is handed over. Must run in the network namespace of the machine, and before the root changes.
@@ -63,13 +62,11 @@ pub(super) fn look_for_tap(name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What several jails have in common nobody may be able to change (P10).
 fn open_memory(memory: &SharedMemory) -> Result<File, Failure> {
     let step = || format!("open the shared memory {}", memory.source);
     let file = File::open(&memory.source).during(step)?;
-    let wanted = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
     let seals = rustix::fs::fcntl_get_seals(&file).during(step)?;
-    if !seals.contains(wanted) {
+    if !seals.contains(SHARED_MEMORY_SEALS) {
         return Err(refuse(step(), "it is not sealed"));
     }
     Ok(file)

@@ -1,6 +1,7 @@
 //! What a jail holds and runs: chosen by the daemon, read strictly by the launcher.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::SealFlags;
 use serde::{Deserialize, Serialize};
 
 use super::jailer::JailerSpec;
@@ -86,6 +87,10 @@ pub struct JailSpec {
     /// What is kept of its output and of its end. The files are made anew.
     pub logs: Logs,
 }
+
+/// What several jails have in common nobody may be able to change (P10).
+pub const SHARED_MEMORY_SEALS: SealFlags =
+    SealFlags::WRITE.union(SealFlags::GROW).union(SealFlags::SHRINK).union(SealFlags::SEAL);
 
 /// An anonymous file that is sealed against every write and change of size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,9 +19,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use contract::OperationId;
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::MemfdFlags;
 use tokio::sync::OnceCell;
 
+use crate::jail::spec::SHARED_MEMORY_SEALS;
 use crate::memory_file::merge;
 
 /// Which sealed file: another inode under the same name is another memory.
@@ -94,8 +95,7 @@ fn fill(path: &Utf8Path) -> io::Result<OwnedFd> {
     let file = File::from(rustix::fs::memfd_create("guest-memory", flags)?);
     file.set_len(sealed.metadata()?.len())?;
     merge(&sealed, &file)?;
-    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-    rustix::fs::fcntl_add_seals(&file, seals)?;
+    rustix::fs::fcntl_add_seals(&file, SHARED_MEMORY_SEALS)?;
     Ok(file.into())
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use camino::Utf8Path;
 
 use super::super::figure::Figure;
+use super::super::pause::pause_ms;
 use super::super::sample::Sample;
 use super::super::scene::Scene;
 use super::bare::BareHost;
@@ -77,10 +78,7 @@ pub(in crate::bench) async fn pause(
     up(&daemon, "box", IDLE).await?;
     let mut sample = Sample::default();
     for run in 0..RUNS {
-        let taken = machine.snapshot(&format!("run-{run}")).await?.snapshot;
-        sample.add(taken.pause_ms as f64);
-        daemon.quiet().await?;
-        daemon.client().delete_snapshot(&taken.id).await?;
+        sample.add(pause_ms(&daemon, &machine, run).await?);
     }
     daemon.finish().await?;
     Ok(Figure { name, value: sample.median(), unit: "ms", bare: None })

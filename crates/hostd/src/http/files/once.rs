@@ -51,12 +51,6 @@ impl Drop for UnderWay {
     }
 }
 
-/// Does it on a task of its own, so that a caller who leaves does not leave a change that no key stands for.
-pub(super) async fn on_its_own(doing: impl Future<Output = Answered> + Send + 'static) -> Answered {
-    let done = tokio::spawn(doing).await;
-    done.map_err(|error| Failure::new(ErrorCode::Internal, format!("change files: {error}")))?
-}
-
 impl Api {
     /// Answers what was changed; with a key it is recorded first.
     pub(super) async fn changed(

@@ -10,9 +10,9 @@ use contract::{ErrorCode, FilePath, MachineId};
 use guest::client::Client;
 use tokio::time::timeout;
 
-use super::once::{answer_of, on_its_own};
+use super::once::answer_of;
 use super::{change, look, patch};
-use crate::http::answer::Answered;
+use crate::http::answer::{Answered, on_a_task};
 use crate::http::api::Api;
 use crate::http::decode::{At, Origin, Sent};
 use crate::http::error::Failure;
@@ -41,7 +41,8 @@ pub(in crate::http) async fn operate(
         let response = respond(&api, &id, path, request).await?;
         return api.changed(id, Origin::unasked(), response).await;
     };
-    on_its_own(async move {
+    // A change that is made is recorded for its key, whether its caller stays or not.
+    on_a_task("change files", async move {
         let _under_way = api.file_keys.enter(&key)?;
         if let Some(outcome) = api.repeated(&origin).await? {
             return answer_of(outcome);

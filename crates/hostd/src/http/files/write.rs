@@ -11,10 +11,10 @@ use tokio::time::timeout;
 
 use super::failure::failed;
 use super::look::to_stat;
-use super::once::{answer_of, on_its_own};
+use super::once::answer_of;
 use super::operate::CALL;
 use super::stream::{self, STALL};
-use crate::http::answer::Answered;
+use crate::http::answer::{Answered, on_a_task};
 use crate::http::api::Api;
 use crate::http::decode::Origin;
 use crate::http::error::Failure;
@@ -33,7 +33,8 @@ pub(super) async fn write(
         let answer = send(&api, &id, &path, open, body, &mut None).await?;
         return api.changed(id, Origin::unasked(), answer).await;
     };
-    on_its_own(async move {
+    // A change that is made is recorded for its key, whether its caller stays or not.
+    on_a_task("change files", async move {
         let _under_way = api.file_keys.enter(&key)?;
         let mut sum = Some(Sha256::new());
         let origin = |sum: Option<Sha256>| {
