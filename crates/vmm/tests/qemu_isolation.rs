@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use camino::Utf8Path;
 use engine::port::{LaunchSpec, Observation, RunState, Vmm, VmmHandle};
+use support::process_facts::{Kinship, status};
 use support::{TestHost, give};
 use vmm::conformance::Fixture;
 use vmm::process::LiveProcess;
@@ -30,15 +31,6 @@ async fn running(host: &TestHost) -> Running {
         panic!("a keeper and a QEMU, and nothing else: {processes:?}");
     };
     Running { spec, keeper: handle.pid, handle, qemu }
-}
-
-fn status(pid: u32, field: &str) -> String {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    line.unwrap_or_else(|| panic!("{field} of {pid}"))
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 #[tokio::test]
@@ -77,11 +69,13 @@ async fn promise_p10_a_jail_has_namespaces_session_and_cgroup_of_its_own() {
         "the keeper is pid 1 inside"
     );
 
-    let stat = fs::read_to_string(format!("/proc/{}/stat", vmm.keeper)).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    assert_ne!(fields[1], std::process::id().to_string(), "it is nobody's child here");
-    let own = rustix::process::getsid(None).unwrap().as_raw_nonzero().to_string();
-    assert_ne!(fields[3], own, "it has a session of its own");
+    let keeper = Kinship::of(vmm.keeper);
+    assert_ne!(keeper.parent, std::process::id(), "it is nobody's child here");
+    assert_ne!(
+        keeper.session,
+        Kinship::of(std::process::id()).session,
+        "it has a session of its own"
+    );
     let cgroup = fs::read_to_string(format!("/proc/{}/cgroup", vmm.qemu)).unwrap();
     assert!(
         cgroup.lines().any(|line| line.starts_with("0::/cvt")

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use engine::port::{LaunchSpec, Vmm, VmmHandle};
 use vmm::conformance::Fixture;
 
+use super::process_facts::{Kinship, status};
 use super::support::TestHost;
 
 /// A running Firecracker and its keeper.
@@ -25,13 +26,6 @@ async fn running(host: &TestHost) -> Running {
         panic!("a keeper and a Firecracker, and nothing else: {processes:?}");
     };
     Running { spec, firecracker: pid, keeper }
-}
-
-fn status(pid: u32, field: &str) -> String {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    let words = line.unwrap_or_else(|| panic!("{field} of {pid}")).split_whitespace();
-    words.collect::<Vec<_>>().join(" ")
 }
 
 #[tokio::test]
@@ -73,10 +67,8 @@ async fn promise_p10_a_jail_has_namespaces_session_and_cgroup_of_its_own() {
     assert_eq!(joined.ino(), named.ino());
     assert_eq!(status(vmm.firecracker, "NSpid"), format!("{} 1", vmm.firecracker));
 
-    let session = |pid| {
-        rustix::process::getsid(rustix::process::Pid::from_raw(pid)).unwrap().as_raw_nonzero()
-    };
-    assert_ne!(session(vmm.firecracker.cast_signed()), session(0));
+    let own = Kinship::of(std::process::id()).session;
+    assert_ne!(Kinship::of(vmm.firecracker).session, own, "it has a session of its own");
     let cgroup = fs::read_to_string(format!("/proc/{}/cgroup", vmm.firecracker)).unwrap();
     assert!(
         cgroup.lines().any(|line| line.starts_with("0::/cvf")

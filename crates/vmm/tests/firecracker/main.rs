@@ -7,6 +7,8 @@
 mod adoption;
 mod conformance;
 mod isolation;
+#[path = "../support/process_facts.rs"]
+mod process_facts;
 mod snapshots;
 mod support;
 mod trouble;

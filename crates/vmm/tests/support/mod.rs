@@ -1,6 +1,8 @@
 //! A host for tests: a real QEMU, a tiny guest, namespaces and control groups named `cvt...`, and everything gone afterwards.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub(crate) mod process_facts;
+
 use std::net::Ipv4Addr;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
