@@ -67,8 +67,10 @@ async fn promise_p10_a_jail_has_namespaces_session_and_cgroup_of_its_own() {
     assert_eq!(joined.ino(), named.ino());
     assert_eq!(status(vmm.firecracker, "NSpid"), format!("{} 1", vmm.firecracker));
 
+    let kinship = Kinship::of(vmm.firecracker);
+    assert_ne!(kinship.parent, std::process::id(), "it is nobody's child here");
     let own = Kinship::of(std::process::id()).session;
-    assert_ne!(Kinship::of(vmm.firecracker).session, own, "it has a session of its own");
+    assert_ne!(kinship.session, own, "it has a session of its own");
     let cgroup = fs::read_to_string(format!("/proc/{}/cgroup", vmm.firecracker)).unwrap();
     assert!(
         cgroup.lines().any(|line| line.starts_with("0::/cvf")
