@@ -35,8 +35,8 @@ agent:
 
 ## simulator: a Firecracker and a jailer without a hypervisor, static as the real ones are
 simulator:
-	$(CARGO) rustc --locked --package harness --bin simulated-firecracker -- $(agent_flags)
-	$(CARGO) rustc --locked --package harness --bin simulated-jailer -- $(agent_flags)
+	$(CARGO) rustc --locked --package simulator --bin simulated-firecracker -- $(agent_flags)
+	$(CARGO) rustc --locked --package simulator --bin simulated-jailer -- $(agent_flags)
 	@install -D --mode 0755 $(target_dir)/debug/simulated-firecracker $(simulator)/firecracker
 	@install -D --mode 0755 $(target_dir)/debug/simulated-jailer $(simulator)/jailer
 
@@ -64,7 +64,7 @@ test-firecracker:
 test-simulator: simulator
 	@scripts/as-root.sh test-simulator
 	@COMPUTER_FIRECRACKER_REQUIRED=yes COMPUTER_FIRECRACKER=$(abspath $(simulator))/firecracker COMPUTER_JAILER=$(abspath $(simulator))/jailer \
-		COMPUTER_FIRECRACKER_VERSIONS= COMPUTER_FIRECRACKER_KVM=/dev/null $(CARGO) test --locked --workspace --test firecracker -- --test-threads 2
+		COMPUTER_FIRECRACKER_VERSIONS= COMPUTER_FIRECRACKER_KVM=/dev/null $(CARGO) test --locked --workspace --test firecracker --test firecracker_hosts -- --test-threads 2
 
 ## bench: the figures of the README into target/bench; ONLY=name,... for some of them
 bench:

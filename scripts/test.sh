@@ -11,7 +11,7 @@ trap 'rm -f "$log"' EXIT
 "$(dirname "$0")/client-tools.sh" "${CARGO_TARGET_DIR:-target}"
 
 # Real machines run two at a time: `.config/nextest.toml`. Without nextest, tests of one program run two at a time.
-# The adapter's suite runs twice: against real binaries, where the machine has them, and against the simulator, which needs no KVM.
+# Firecracker's suites run twice: against real binaries, where the machine has them, and against the simulator, which needs no KVM.
 target=${CARGO_TARGET_DIR:-target}
 simulator=$(cd "$target/lib/simulator" && pwd)
 simulated() {
@@ -22,11 +22,11 @@ simulated() {
 status=0
 if $cargo nextest --version >/dev/null 2>&1; then
 	{ $cargo nextest run --locked --workspace --no-fail-fast --success-output final 2>&1 || echo $? >"$log.status"; } | tee "$log"
-	{ simulated $cargo nextest run --locked --workspace --no-fail-fast --success-output final -E 'binary(firecracker)' 2>&1 || echo $? >"$log.status"; } | tee -a "$log"
+	{ simulated $cargo nextest run --locked --workspace --no-fail-fast --success-output final -E 'binary(firecracker) + binary(firecracker_hosts)' 2>&1 || echo $? >"$log.status"; } | tee -a "$log"
 	{ $cargo test --locked --workspace --doc 2>&1 || echo $? >"$log.status"; } | tee -a "$log"
 else
 	{ $cargo test --locked --workspace --no-fail-fast -- --nocapture --test-threads 2 2>&1 || echo $? >"$log.status"; } | tee "$log"
-	{ simulated $cargo test --locked --workspace --no-fail-fast --test firecracker -- --nocapture --test-threads 2 2>&1 || echo $? >"$log.status"; } | tee -a "$log"
+	{ simulated $cargo test --locked --workspace --no-fail-fast --test firecracker --test firecracker_hosts -- --nocapture --test-threads 2 2>&1 || echo $? >"$log.status"; } | tee -a "$log"
 fi
 if [ -f "$log.status" ]; then
 	status=$(cat "$log.status")

@@ -37,6 +37,7 @@ pub mod secret;
 pub mod snapshot;
 pub mod ssh_key;
 pub mod storage;
+pub mod tuning;
 pub mod upload;
 pub mod volume;
 

@@ -15,6 +15,7 @@ pub use crate::guest::{Egress, GuestConfig, GuestProtocol, Hostname, LoginWebhoo
 pub use crate::port::{
     GUEST_EXEC_PORT, GUEST_SSH_PORT, GUEST_VNC_PORT, MachinePort, PortName, PortProtocol,
 };
+pub use crate::tuning::{CpuTemplate, RateLimits};
 
 /// What a machine boots: kernel, root image and, where the kernel needs one, an initrd.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -108,6 +109,20 @@ pub struct CreateMachineRequest {
     /// What the guest may reach.
     #[serde(default, deserialize_with = "forgiving::defaulted")]
     pub egress: Egress,
+    /// How fast its disks and its network may be; needs Firecracker.
+    #[serde(
+        default,
+        deserialize_with = "forgiving::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub rate_limits: Option<RateLimits>,
+    /// Which CPU the guest sees, in place of the host's own; needs Firecracker.
+    #[serde(
+        default,
+        deserialize_with = "forgiving::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cpu_template: Option<CpuTemplate>,
 }
 
 /// A request to give a machine another size. What is absent stays as it is.

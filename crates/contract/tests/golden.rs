@@ -7,9 +7,9 @@ use std::fmt::Debug;
 use contract::exec::{ExecRequest, ExecResponse};
 use contract::fork::{ForkAnswer, ForkRequest, ForkedMachine};
 use contract::machine::{
-    ArtifactRef, CreateMachineRequest, Egress, GuestConfig, GuestProtocol, Identity, LoginWebhook,
-    Machine, MachineAnswer, MachinePort, MachinesAnswer, Phase, PortName, PortProtocol,
-    ResizeMachineRequest,
+    ArtifactRef, CpuTemplate, CreateMachineRequest, Egress, GuestConfig, GuestProtocol, Identity,
+    LoginWebhook, Machine, MachineAnswer, MachinePort, MachinesAnswer, Phase, PortName,
+    PortProtocol, RateLimits, ResizeMachineRequest,
 };
 use contract::operation::{Operation, OperationKind, OperationState, OperationsAnswer};
 use contract::restore::{
@@ -17,10 +17,6 @@ use contract::restore::{
 };
 use contract::snapshot::{
     CreateSnapshotRequest, Snapshot, SnapshotAnswer, SnapshotState, SnapshotsAnswer,
-};
-use contract::upload::{
-    ArtifactUpload, CompletedPart, UploadPart, UploadSnapshotRequest, UploadSnapshotResponse,
-    UploadedArtifact,
 };
 use contract::volume::{Volume, VolumeKind};
 use contract::{ArtifactId, ErrorBody, ErrorCode, Secret, SnapshotArtifact};
@@ -145,6 +141,12 @@ fn a_request_for_a_machine_says_what_is_wanted() {
             guest_protocol: GuestProtocol::None,
             ready_ports: vec![22],
             egress: Egress::None,
+            rate_limits: Some(RateLimits {
+                disk_bytes_per_second: Some(1 << 20),
+                disk_operations_per_second: Some(500),
+                network_bytes_per_second: Some(2 << 20),
+            }),
+            cpu_template: Some(CpuTemplate::T2CL),
         },
         &json!({
             "machine_id": "box", "artifact": artifact_json(), "memory_mib": 512, "storage_bytes": 8_589_934_592_u64,
@@ -154,6 +156,11 @@ fn a_request_for_a_machine_says_what_is_wanted() {
                 "login_webhook": {"url": "https://hooks.example/login", "bearer_token": "token"},
             },
             "vcpus": 4, "guest_protocol": "none", "ready_ports": [22], "egress": "none",
+            "rate_limits": {
+                "disk_bytes_per_second": 1_048_576, "disk_operations_per_second": 500,
+                "network_bytes_per_second": 2_097_152,
+            },
+            "cpu_template": "T2CL",
         }),
     );
     same(
@@ -298,43 +305,6 @@ fn a_fork_is_answered_with_an_outcome_for_each_child() {
                 {"machine_id": "b", "error": {"error": "no room", "code": "no_room"}},
             ],
         }),
-    );
-}
-
-#[test]
-fn an_upload_names_parts_and_is_answered_with_their_etags() {
-    same(
-        &UploadSnapshotRequest {
-            artifacts: vec![ArtifactUpload {
-                artifact_id: ArtifactId::DiskUser(1),
-                object_key: "s/user-1.img".into(),
-                upload_id: "u".into(),
-                parts: vec![UploadPart {
-                    part_number: 1,
-                    offset_bytes: 0,
-                    size_bytes: 7,
-                    upload_url: "https://store.example/s?partNumber=1".parse().unwrap(),
-                }],
-            }],
-        },
-        &json!({"artifacts": [{
-            "artifact_id": "disk-user-1", "object_key": "s/user-1.img", "upload_id": "u",
-            "parts": [{
-                "part_number": 1, "offset_bytes": 0, "size_bytes": 7,
-                "upload_url": "https://store.example/s?partNumber=1",
-            }],
-        }]}),
-    );
-    same(
-        &UploadSnapshotResponse {
-            artifacts: vec![UploadedArtifact {
-                artifact_id: ArtifactId::Memory,
-                completed_parts: vec![CompletedPart { part_number: 1, etag: "\"e\"".into() }],
-            }],
-        },
-        &json!({"artifacts": [{
-            "artifact_id": "memory", "completed_parts": [{"part_number": 1, "etag": "\"e\""}],
-        }]}),
     );
 }
 

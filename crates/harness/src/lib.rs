@@ -4,12 +4,12 @@
 //! - [`sweep`] runs plans over it with every effect failing and every effect crashing.
 //! - [`daemon`], [`machine`] and [`guest_image`] drive real `computerd` processes and real guests, on a [`storage`] of their
 //!   own; [`store_server`] is a real object store on loopback; [`audit`] finds what is left behind.
-//! - [`simulator`] is a Firecracker and a jailer without a hypervisor, for machines that have none.
 
 pub mod audit;
 pub mod bench;
 pub mod daemon;
 pub mod demo;
+pub mod ends;
 pub mod error;
 pub mod fake;
 pub mod filling;
@@ -19,7 +19,6 @@ pub mod mortal;
 pub mod number;
 pub mod polled;
 pub mod program;
-pub mod simulator;
 pub mod storage;
 pub mod store_server;
 pub mod sweep;

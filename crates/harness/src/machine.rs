@@ -38,6 +38,8 @@ pub fn small(name: &str, image: &GuestImage) -> Result<CreateMachineRequest, Har
         guest_protocol: GuestProtocol::Agent,
         ready_ports: vec![],
         egress: Egress::Open,
+        rate_limits: None,
+        cpu_template: None,
     })
 }
 

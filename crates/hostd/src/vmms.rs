@@ -138,6 +138,7 @@ fn devices(section: &config::Firecracker) -> Devices {
         disk_operations_per_second: section.disk_operations_per_second,
         network_bytes_per_second: section.network_bytes_per_second,
         cpu_template: section.cpu_template.clone(),
+        has_balloon: section.balloon,
     }
 }
 

@@ -146,6 +146,7 @@ fn every_section_of_a_configuration_file_is_as_the_document_says() {
         disk_operations_per_second: Some(1),
         network_bytes_per_second: Some(1),
         cpu_template: Some("T2".into()),
+        has_balloon: true,
     };
     let config = BootConfig {
         vcpus: 2,

@@ -78,6 +78,8 @@ async fn probe(
         guest_protocol: GuestProtocol::Agent,
         ready_ports: vec![],
         egress: Egress::None,
+        rate_limits: None,
+        cpu_template: None,
     };
     let wait = WaitQuery { wait: Some(Wait::Running) };
     let machine = client.create_machine(&request, &wait).await.map_err(|error| refused(&error))?;

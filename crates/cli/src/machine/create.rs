@@ -13,6 +13,7 @@ use super::artifact::ArtifactArguments;
 use super::guest::GuestArguments;
 use super::lifecycle::WaitArguments;
 use super::shown::{ShownMachine, running};
+use super::tuning::TuningArguments;
 use crate::byte_size::ByteSize;
 use crate::error::CliError;
 use crate::image::ImageName;
@@ -62,6 +63,9 @@ pub(crate) struct CreateArguments {
     /// What it boots.
     #[command(flatten)]
     pub(crate) artifact: ArtifactArguments,
+    /// How fast it may be.
+    #[command(flatten)]
+    pub(crate) tuning: TuningArguments,
     /// What the guest is told.
     #[command(flatten)]
     pub(crate) guest: GuestArguments,
@@ -129,6 +133,8 @@ fn request(arguments: CreateArguments) -> Result<CreateMachineRequest, CliError>
             EgressArgument::Open => Egress::Open,
             EgressArgument::None => Egress::None,
         },
+        rate_limits: arguments.tuning.rate_limits(),
+        cpu_template: arguments.tuning.cpu_template.map(Into::into),
     })
 }
 

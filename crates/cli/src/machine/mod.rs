@@ -6,6 +6,7 @@ mod guest;
 mod lifecycle;
 mod resize;
 mod shown;
+mod tuning;
 
 pub(crate) use artifact::{ArtifactArguments, artifact_of_image};
 pub(crate) use create::CreateArguments;

@@ -33,6 +33,7 @@ pub fn create(request: &CreateMachineRequest, facts: &Facts<'_>) -> Result<Plan,
     };
     let storage_bytes = request.storage_bytes.unwrap_or(settings.defaults.storage_bytes);
     sizes_are_sane(shape, storage_bytes)?;
+    let tuning = super::tuning::of(request, settings.vmm)?;
     facts.own_volumes_are_new(id, &[])?;
     let volumes = facts.free_volumes(&request.user_volume_ids)?;
     facts.room_for(shape.memory_mib, storage_bytes)?;
@@ -46,6 +47,7 @@ pub fn create(request: &CreateMachineRequest, facts: &Facts<'_>) -> Result<Plan,
         guest_protocol: request.guest_protocol,
         ready_ports: request.ready_ports.clone(),
         egress: request.egress,
+        tuning,
         guest_config: request.guest_config.clone().unwrap_or_default(),
         user_volume_ids: request.user_volume_ids.clone(),
         relays: facts.relays_for_start(&[])?,
@@ -241,6 +243,7 @@ pub(super) fn run(
         disks: facts.disks_of(machine),
         slot: slot.clone(),
         boot,
+        tuning: machine.tuning,
     };
     [Step::BuildSlot { slot: slot.clone() }, Step::Launch { spec: Box::new(spec) }]
 }

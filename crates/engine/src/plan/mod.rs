@@ -21,6 +21,7 @@ pub mod resize;
 mod restart;
 pub mod restore;
 pub mod snapshot;
+mod tuning;
 pub mod upload;
 pub mod volume;
 

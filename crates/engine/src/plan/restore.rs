@@ -74,6 +74,7 @@ pub fn plan(
         guest_protocol: origin.guest_protocol,
         ready_ports: origin.ready_ports.clone(),
         egress: origin.egress,
+        tuning: origin.tuning,
         guest_config: request.guest_config.clone().unwrap_or_default(),
         user_volume_ids,
         relays: facts.relays_for_start(&[])?,

@@ -136,6 +136,7 @@ pub(super) fn take(
         guest_protocol: machine.guest_protocol,
         ready_ports: machine.ready_ports.clone(),
         egress: machine.egress,
+        tuning: machine.tuning,
         artifact: machine.artifact.clone(),
         agent_version: machine.agent_version.clone(),
         parent: machine.restored_from.clone(),

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use contract::{MachineId, OperationId, Sha256Hex};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Origin, Shape, Slot, VmmKind};
+use crate::record::{Origin, Shape, Slot, Tuning, VmmKind};
 
 use super::{GrownDisk, PortError};
 
@@ -110,6 +110,9 @@ pub struct LaunchSpec {
     pub slot: Slot,
     /// Cold, or from a snapshot.
     pub boot: Boot,
+    /// How its devices and CPU are made.
+    #[serde(default)]
+    pub tuning: Tuning,
 }
 
 /// Whether the vCPUs of a living VMM run.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::phase::Phase;
 
 use super::Mount;
+use super::Tuning;
 
 use super::RelayPort;
 
@@ -68,6 +69,9 @@ pub struct Machine {
     pub ready_ports: Vec<u16>,
     /// Where the guest may connect to.
     pub egress: Egress,
+    /// How its devices and CPU are made.
+    #[serde(default)]
+    pub tuning: Tuning,
     /// Host name, keys, webhook.
     pub guest_config: GuestConfig,
     /// User volumes in device order.

@@ -7,6 +7,7 @@ mod operation;
 mod port;
 mod slot;
 mod snapshot;
+mod tuning;
 mod volume;
 
 pub use command::CommandOutcome;
@@ -19,4 +20,5 @@ pub use snapshot::{
     ArtifactSum, ChunkedForm, CpuIdentity, Manifest, ManifestFile, Origin, SealedArtifact,
     Snapshot, SnapshotOrigin, SnapshotState,
 };
+pub use tuning::Tuning;
 pub use volume::Volume;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use contract::machine::{ArtifactRef, Egress, GuestProtocol};
 
-use super::{Shape, VmmKind};
+use super::{Shape, Tuning, VmmKind};
 
 /// The CPU that a guest has seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +112,9 @@ pub struct SnapshotOrigin {
     pub ready_ports: Vec<u16>,
     /// Where the guest may connect to.
     pub egress: Egress,
+    /// How its devices and CPU are made.
+    #[serde(default, skip_serializing_if = "Tuning::is_usual")]
+    pub tuning: Tuning,
     /// What the machine was made from.
     pub artifact: ArtifactRef,
     /// Version of the agent that ran in it, once it has said so.

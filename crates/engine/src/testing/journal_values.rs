@@ -11,7 +11,7 @@ use crate::phase::Phase;
 use crate::plan::{Change, FinishedPart, Hold, Plan};
 use crate::record::{
     CpuIdentity, Finding, Machine, Memory, Operation, Origin, PublishedPort, RelayPort, Shape,
-    Snapshot, SnapshotOrigin, VmmKind, Volume,
+    Snapshot, SnapshotOrigin, Tuning, VmmKind, Volume,
 };
 use crate::step::Step;
 
@@ -78,6 +78,7 @@ pub(super) fn start(machine: &str, number: u8) -> Change {
         guest_protocol: GuestProtocol::Agent,
         ready_ports: vec![],
         egress: Egress::Open,
+        tuning: Tuning::default(),
         guest_config: GuestConfig::default(),
         user_volume_ids: vec![],
         relays: vec![RelayPort { name: PortName::Ssh, host_port: 40_000 }],
@@ -183,6 +184,7 @@ pub(super) fn snapshot(name: &str) -> Snapshot {
         guest_protocol: GuestProtocol::Agent,
         ready_ports: vec![],
         egress: Egress::Open,
+        tuning: Tuning::default(),
         artifact: artifact(),
         agent_version: None,
         parent: None,

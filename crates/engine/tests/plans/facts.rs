@@ -10,7 +10,7 @@ use engine::phase::{Phase, Run};
 use engine::plan::{Capacity, Deadlines, Defaults, Facts, Overcommit, Plan, Settings};
 use engine::record::{
     CpuIdentity, Machine, Memory, Origin, PublishedPort, RelayPort, Shape, Slot, Snapshot,
-    SnapshotOrigin, VmmKind, Volume,
+    SnapshotOrigin, Tuning, VmmKind, Volume,
 };
 use engine::step::Step;
 use engine::testing;
@@ -128,6 +128,7 @@ pub(crate) fn machine(name: &str) -> Machine {
         guest_protocol: GuestProtocol::Agent,
         ready_ports: vec![],
         egress: Egress::Open,
+        tuning: Tuning::default(),
         guest_config: GuestConfig::default(),
         user_volume_ids: vec![],
         relays: relays(0),
@@ -219,6 +220,7 @@ pub(crate) fn snapshot_origin(name: &str) -> SnapshotOrigin {
         guest_protocol: GuestProtocol::Agent,
         ready_ports: vec![],
         egress: Egress::Open,
+        tuning: Tuning::default(),
         artifact: artifact(),
         agent_version: None,
         parent: None,

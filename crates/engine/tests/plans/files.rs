@@ -7,7 +7,7 @@ use engine::claim::Claim;
 use engine::phase::Phase;
 use engine::plan::{Change, Hold, Plan, files};
 use engine::port::{Boot, Disk, GuestMemory, LaunchSpec};
-use engine::record::Shape;
+use engine::record::{Shape, Tuning};
 use engine::step::Step;
 
 use super::facts::{Moment, machine_id, slot, this, this_launch};
@@ -34,6 +34,7 @@ fn a_stopped_machine_boots_for_its_files_with_little_and_goes_down_again() {
         disks: vec![Disk { path: disk.clone().into() }],
         slot: slot(0),
         boot: Boot::Files,
+        tuning: Tuning::default(),
     };
     let expected = Plan {
         operation: this(),

@@ -6,7 +6,7 @@ use engine::claim::Claim;
 use engine::phase::Phase;
 use engine::plan::{Change, Hold, Plan, machine};
 use engine::port::{Boot, Disk, DiskSource, GuestMemory, LaunchSpec};
-use engine::record::{Machine, Volume};
+use engine::record::{Machine, Tuning, Volume};
 use engine::step::Step;
 use jiff::SignedDuration;
 
@@ -27,6 +27,8 @@ pub(crate) fn request(name: &str) -> CreateMachineRequest {
         guest_protocol: GuestProtocol::Agent,
         ready_ports: vec![],
         egress: Egress::Open,
+        rate_limits: None,
+        cpu_template: None,
     }
 }
 
@@ -41,6 +43,7 @@ fn spec(name: &str, index: u32, disks: &[&str]) -> LaunchSpec {
         disks: disks.iter().map(|path| Disk { path: (*path).into() }).collect(),
         slot: slot(index),
         boot: Boot::Cold,
+        tuning: Tuning::default(),
     }
 }
 

@@ -1,12 +1,13 @@
 //! What is refused before the first side effect.
 
 use contract::ErrorCode;
-use contract::machine::CreateMachineRequest;
+use contract::machine::{CpuTemplate, CreateMachineRequest, RateLimits};
 use contract::operation::OperationState;
 use contract::snapshot::CreateSnapshotRequest;
 use engine::phase::Phase;
 use engine::plan::{Change, machine, snapshot};
-use engine::record::{Memory, Operation, Volume};
+use engine::record::{Memory, Operation, VmmKind, Volume};
+use engine::step::Step;
 
 use super::facts::{Moment, data_volume, machine_id, origin, snapshot as sealed, snapshot_id};
 use super::machines::request;
@@ -113,4 +114,32 @@ fn promise_p9_a_name_that_was_deleted_is_free_though_its_create_still_has_work_t
     let deleting = Operation::new(plan, super::facts::now());
     let committed = Operation { state: OperationState::Committed, ..deleting };
     assert!(committed.reserving().is_some(), "what it removes is still there");
+}
+
+#[test]
+fn rate_limits_and_cpu_templates_are_refused_where_nothing_would_keep_them() {
+    let mut moment = Moment::empty();
+    let limited = |bytes| {
+        move |wanted: &mut CreateMachineRequest| {
+            wanted.rate_limits =
+                Some(RateLimits { disk_bytes_per_second: Some(bytes), ..RateLimits::default() });
+        }
+    };
+    let templated = |wanted: &mut CreateMachineRequest| wanted.cpu_template = Some(CpuTemplate::T2);
+    assert_eq!(create(&moment, limited(1 << 20)), ErrorCode::Refused);
+    assert_eq!(create(&moment, templated), ErrorCode::Refused);
+
+    moment.settings.vmm = VmmKind::Firecracker;
+    assert_eq!(create(&moment, limited(1)), ErrorCode::Refused, "no disk moves at a byte a second");
+    let mut wanted = request("tuned");
+    limited(1 << 20)(&mut wanted);
+    templated(&mut wanted);
+    let plan = machine::create(&wanted, &moment.facts()).unwrap();
+    let tuning = plan.prepare.iter().find_map(|step| match step {
+        Step::Launch { spec } => Some(spec.tuning),
+        _ => None,
+    });
+    let tuning = tuning.expect("a create launches");
+    assert_eq!(tuning.cpu_template, Some(CpuTemplate::T2));
+    assert_eq!(tuning.rate_limits.disk_bytes_per_second, Some(1 << 20));
 }

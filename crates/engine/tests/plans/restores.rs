@@ -10,7 +10,7 @@ use engine::claim::Claim;
 use engine::plan::restore::{self, Source};
 use engine::plan::{Change, Hold, Plan};
 use engine::port::{Boot, CheckDepth, Disk, DiskSource, DownloadTarget, GuestMemory, LaunchSpec};
-use engine::record::{Machine, Manifest, ManifestFile, SnapshotState};
+use engine::record::{Machine, Manifest, ManifestFile, SnapshotState, Tuning};
 use engine::step::Step;
 use jiff::SignedDuration;
 
@@ -103,6 +103,7 @@ fn expected(files: Vec<Step>, claims: Vec<Claim>) -> Plan {
                     tsc_khz: 2_000_000,
                     vmm_sha256: origin().vmm_sha256,
                 },
+                tuning: Tuning::default(),
             }),
         },
         Step::ConnectAhead { launch: this_launch("clone"), deadline_ms: 2_000 },

@@ -46,6 +46,8 @@ pub(super) fn create_request(name: &str) -> CreateMachineRequest {
         guest_protocol: GuestProtocol::Agent,
         ready_ports: vec![],
         egress: contract::machine::Egress::Open,
+        rate_limits: None,
+        cpu_template: None,
     }
 }
 

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
 use contract::OperationId;
 use engine::port::{Boot, Disk, GuestMemory, Launch, LaunchSpec};
-use engine::record::{AddressBlock, Shape, Slot, VmmKind};
+use engine::record::{AddressBlock, Shape, Slot, Tuning, VmmKind};
 use harness::fake::disk::Inode;
 use harness::fake::network::FakeNetwork;
 use harness::fake::vmm::FakeVmm;
@@ -63,6 +63,7 @@ impl FakeMachines {
             disks: vec![Disk { path: dir.join("system.img") }],
             slot,
             boot: Boot::Cold,
+            tuning: Tuning::default(),
         }
     }
 

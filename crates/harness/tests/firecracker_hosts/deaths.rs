@@ -1,16 +1,42 @@
-//! kill -9 of the daemon at instants swept over a snapshot and a restore under Firecracker.
+//! kill -9 of the daemon before and after every step of a create, a snapshot and a restore under Firecracker, and at instants between.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use contract::machine::Phase;
-use harness::machine::{restore_request, running, snapshot_id};
+use contract::{MachineId, SnapshotId};
+use harness::daemon::Daemon;
+use harness::ends::{all_ends, end_during};
+use harness::error::HarnessError;
+use harness::machine::{machine_id, restore_request, running, snapshot_id};
 
 use super::support::{beyond, in_place};
 
-const INSTANTS: u32 = 6;
+#[test]
+fn promise_p2_p4_the_daemon_dies_before_and_after_every_step_of_a_create() {
+    in_place(async |place| {
+        let mut host = place.host("a").await?;
+        let began = Instant::now();
+        let machine = host.launch(place.request("box")?).await?;
+        let whole = began.elapsed();
+        host.client().delete_machine(&machine.id).await?;
+        all_ends("create_machine", whole, async |end| {
+            let (client, request) = (host.client(), place.request("box")?);
+            let has_died = end_during(&mut host, end, async || {
+                drop(client.create_machine(&request, &running()).await);
+            });
+            let has_died = has_died.await?;
+            absent_or_deleted(&host, &machine_id("box")?).await?;
+            Ok(has_died)
+        })
+        .await?;
+        host.launch(place.request("box")?).await?;
+        host.finish().await
+    });
+}
 
 #[test]
-fn promise_p3_p4_the_daemon_dies_at_any_instant_of_a_snapshot_and_the_source_runs_on() {
+fn promise_p3_p4_the_daemon_dies_before_and_after_every_step_of_a_snapshot_and_the_source_runs_on()
+{
     in_place(async |place| {
         let mut host = place.host("a").await?;
         let machine = host.launch(place.request("box")?).await?;
@@ -18,56 +44,69 @@ fn promise_p3_p4_the_daemon_dies_at_any_instant_of_a_snapshot_and_the_source_run
         let began = Instant::now();
         machine.snapshot("first").await?;
         let whole = began.elapsed();
-        for step in 0..INSTANTS {
-            let (client, id) = (host.client(), machine.id.clone());
-            let request = contract::snapshot::CreateSnapshotRequest::named(snapshot_id("saved")?);
-            let caller = tokio::spawn(async move { client.create_snapshot(&id, &request).await });
-            tokio::time::sleep(whole * step / (INSTANTS - 1)).await;
-            host.kill().await?;
-            caller.abort();
-            host.restart().await?;
-            host.quiet().await?;
-
+        all_ends("create_snapshot", whole, async |end| {
+            let caller = machine.clone();
+            let has_died = end_during(&mut host, end, async || {
+                drop(caller.snapshot("saved").await);
+            });
+            let has_died = has_died.await?;
             counted = beyond(&host, &machine, counted).await?;
-            let snapshots = host.client().list_snapshots().await?;
-            if snapshots.iter().any(|snapshot| snapshot.id.as_str() == "saved") {
-                host.client().delete_snapshot(&snapshot_id("saved")?).await?;
-            }
-        }
+            absent_or_discarded(&host, &snapshot_id("saved")?).await?;
+            Ok(has_died)
+        })
+        .await?;
         host.finish().await
     });
 }
 
 #[test]
-fn promise_p2_p4_the_daemon_dies_at_any_instant_of_a_restore() {
+fn promise_p2_p4_the_daemon_dies_before_and_after_every_step_of_a_restore() {
     in_place(async |place| {
         let mut host = place.host("a").await?;
         let machine = host.launch(place.request("box")?).await?;
-        beyond(&host, &machine, 3).await?;
+        let counted = beyond(&host, &machine, 3).await?;
         let saved = machine.snapshot("saved").await?.snapshot.id;
         let began = Instant::now();
         let clone = host.restore(&saved, "clone", &place.image).await?;
         let whole = began.elapsed();
         host.client().delete_machine(&clone.id).await?;
-        for step in 0..INSTANTS {
-            let (client, id) = (host.client(), saved.clone());
+        all_ends("restore_snapshot", whole, async |end| {
             let request = restore_request(&saved, "clone", &place.image)?;
-            let caller =
-                tokio::spawn(
-                    async move { client.restore_snapshot(&id, &request, &running()).await },
-                );
-            tokio::time::sleep(whole.max(Duration::from_millis(1)) * step / (INSTANTS - 1)).await;
-            host.kill().await?;
-            caller.abort();
-            host.restart().await?;
-            host.quiet().await?;
-
-            let machines = host.client().list_machines().await?;
-            if let Some(found) = machines.iter().find(|found| found.id == clone.id) {
-                assert_eq!(found.phase, Phase::Running, "{:?}", found.error);
-                host.client().delete_machine(&clone.id).await?;
-            }
-        }
+            let client = host.client();
+            let has_died = end_during(&mut host, end, async || {
+                drop(client.restore_snapshot(&saved, &request, &running()).await);
+            });
+            let has_died = has_died.await?;
+            absent_or_deleted(&host, &clone.id).await?;
+            Ok(has_died)
+        })
+        .await?;
+        beyond(&host, &machine, counted).await?;
         host.finish().await
     });
+}
+
+/// A machine is not there, or it runs; nothing between.
+async fn absent_or_deleted(host: &Daemon, id: &MachineId) -> Result<(), HarnessError> {
+    let machines = host.client().list_machines().await?;
+    if let Some(machine) = machines.iter().find(|machine| machine.id == *id) {
+        assert_eq!(machine.phase, Phase::Running, "{:?}", machine.error);
+        host.client().delete_machine(id).await?;
+    }
+    Ok(())
+}
+
+/// A snapshot is whole or absent; whole ones are good for a check of every sum.
+async fn absent_or_discarded(host: &Daemon, id: &SnapshotId) -> Result<(), HarnessError> {
+    let client = host.client();
+    let snapshots = client.list_snapshots().await?;
+    if snapshots.iter().any(|snapshot| snapshot.id == *id) {
+        let artifacts = client.show_snapshot(id).await?.artifacts;
+        assert!(artifacts.iter().all(|artifact| artifact.sha256_hex.is_some()));
+        client.delete_snapshot(id).await?;
+        host.quiet().await?;
+    }
+    let dir = host.root().join("snapshots").join(id.as_str());
+    assert!(!dir.exists(), "promise P2: {dir} without a record");
+    Ok(())
 }

@@ -4,7 +4,7 @@ use contract::machine::Phase;
 use harness::machine::running;
 use harness::polled::ticks;
 
-use super::support::{beyond, console, in_place, over_tcp};
+use super::support::{beyond, console, in_network, in_place, over_tcp};
 
 #[test]
 fn promise_p2_a_machine_boots_answers_stops_starts_and_leaves_nothing() {
@@ -50,7 +50,7 @@ fn promise_p4_a_machine_outlives_a_killed_daemon_and_is_adopted() {
 
 #[test]
 fn promise_p10_a_guest_answers_through_its_namespace_once_it_is_open() {
-    in_place(async |place| {
+    in_network(async |place| {
         let host = place.host("a").await?;
         let (one, two) =
             tokio::join!(host.launch(place.request("one")?), host.launch(place.request("two")?));

@@ -3,7 +3,7 @@
 use contract::ErrorCode;
 use contract::machine::{CreateMachineRequest, GuestConfig, GuestProtocol, Identity, Phase};
 
-use super::support::{beyond, in_place};
+use super::support::{beyond, in_network, in_place};
 
 /// A key that may log in.
 const KEY: &str =
@@ -11,7 +11,7 @@ const KEY: &str =
 
 #[test]
 fn a_machine_of_the_protocol_mmds_is_told_who_it_is_and_its_clone_too() {
-    in_place(async |place| {
+    in_network(async |place| {
         let host = place.host("a").await?;
         let request = CreateMachineRequest {
             guest_protocol: GuestProtocol::Mmds,

@@ -46,6 +46,7 @@ impl Place {
             "vmm=firecracker".to_owned(),
             format!("firecracker.binary=\"{firecracker}\""),
             format!("firecracker.jailer=\"{jailer}\""),
+            format!("firecracker.kvm=\"{}\"", kvm()),
             "deadlines.stop_ms=3000".to_owned(),
             "deadlines.reconcile_interval_ms=1000".to_owned(),
         ];
@@ -68,7 +69,7 @@ fn binaries() -> Result<Binaries, String> {
     if let Some(reason) = harness::program::missing() {
         return Err(reason);
     }
-    for path in ["/dev/kvm", "/usr/bin/gcc"] {
+    for path in [kvm().as_str(), "/usr/bin/gcc"] {
         if !Utf8Path::new(path).exists() {
             return Err(format!("no {path}"));
         }
@@ -79,6 +80,11 @@ fn binaries() -> Result<Binaries, String> {
     })
 }
 
+/// What guests run by. The simulator needs nothing of the kind.
+fn kvm() -> String {
+    std::env::var("COMPUTER_FIRECRACKER_KVM").unwrap_or_else(|_| "/dev/kvm".to_owned())
+}
+
 fn find(variable: &str, name: &str) -> Result<Utf8PathBuf, String> {
     if let Ok(path) = std::env::var(variable) {
         return Ok(path.into());
@@ -86,6 +92,20 @@ fn find(variable: &str, name: &str) -> Result<Utf8PathBuf, String> {
     let path = std::env::var("PATH").unwrap_or_default();
     let found = path.split(':').map(|dir| Utf8Path::new(dir).join(name)).find(|at| at.is_file());
     found.ok_or_else(|| format!("{variable} is not set, and no {name} is on PATH"))
+}
+
+/// Runs a test whose guest needs a network that moves packets.
+pub(crate) fn in_network(test: impl AsyncFnOnce(&Place) -> Result<(), HarnessError>) {
+    if is_simulated() {
+        return println!("skipped: a simulated guest has no network");
+    }
+    in_place(test);
+}
+
+fn is_simulated() -> bool {
+    let simulator = harness::program::target_dir().map(|dir| dir.join("lib/simulator/firecracker"));
+    let ours = binaries().ok().and_then(|binaries| binaries.firecracker.canonicalize().ok());
+    ours.is_some() && ours == simulator.ok().and_then(|path| path.canonicalize().ok())
 }
 
 /// Runs a test where Firecracker can run, and says why not elsewhere.

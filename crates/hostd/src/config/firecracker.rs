@@ -30,6 +30,8 @@ pub struct Firecracker {
     pub network_bytes_per_second: Option<u64>,
     /// A CPU template by its name in Firecracker (`T2`, `T2CL`, ...), by which machines can move between CPUs; the host's own CPU when absent.
     pub cpu_template: Option<String>,
+    /// Whether guests have a balloon, empty at first, that gives way when they have no memory left.
+    pub balloon: bool,
 }
 
 impl Default for Firecracker {
@@ -46,6 +48,7 @@ impl Default for Firecracker {
             disk_operations_per_second: None,
             network_bytes_per_second: None,
             cpu_template: None,
+            balloon: false,
         }
     }
 }

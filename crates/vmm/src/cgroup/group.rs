@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::sys;
 
+use super::io::IoLimits;
 use super::limits::{Applied, Limits};
 
 /// Why a control group could not be made, read, killed or removed.
@@ -93,6 +94,11 @@ impl Cgroup {
     /// Sets limits where the controllers exist, and says which.
     pub fn limit(&self, limits: &Limits) -> Result<Applied, CgroupError> {
         limits.apply(&self.path)
+    }
+
+    /// Bounds what the group does to the disk below `path`, where the controller exists; says whether it does.
+    pub fn limit_io(&self, limits: &IoLimits, path: &Utf8Path) -> Result<bool, CgroupError> {
+        limits.apply(&self.path, path)
     }
 
     /// Opens the group for processes to be born into. Once the group is removed that fails, so that a late launch cannot outrun
@@ -217,12 +223,12 @@ fn make(path: &Utf8Path) -> Result<(), CgroupError> {
     }
 }
 
-/// Hands cpu, memory and pids down to the groups under `parent`, as far as they reach `parent` at all.
+/// Hands cpu, io, memory and pids down to the groups under `parent`, as far as they reach `parent` at all.
 fn delegate_controllers(parent: &Utf8Path) -> Result<(), CgroupError> {
     for path in [parent.parent(), Some(parent)].into_iter().flatten() {
         let offered = read_control(&path.join("cgroup.controllers"))?.unwrap_or_default();
         let enabled = read_control(&path.join("cgroup.subtree_control"))?.unwrap_or_default();
-        for controller in ["cpu", "memory", "pids"] {
+        for controller in ["cpu", "io", "memory", "pids"] {
             let has = |list: &str| list.split_ascii_whitespace().any(|name| name == controller);
             if has(&offered) && !has(&enabled) {
                 write_control(&path.join("cgroup.subtree_control"), &format!("+{controller}"))?;

@@ -5,9 +5,11 @@
 //! one parent that carries its host id.
 
 mod group;
+mod io;
 mod limits;
 mod mount;
 
 pub use group::{Cgroup, CgroupError};
+pub use io::IoLimits;
 pub use limits::{Applied, Limits};
 pub use mount::unified_mount;

@@ -34,6 +34,9 @@ pub struct Firecracker {
     cgroups: Utf8PathBuf,
 }
 
+/// The model of a guest's CPU that is the host's own.
+const OWN_CPU: &str = "host";
+
 /// What wrote, or would write, a snapshot.
 struct Writer {
     version: String,
@@ -146,7 +149,7 @@ impl Firecracker {
     }
 
     fn writer(&self, of: OriginOf<'_>) -> Result<Writer, FirecrackerError> {
-        let installed = match of {
+        let there = match of {
             OriginOf::Run(launch) => {
                 let record = RunRecord::read(&self.run(launch).record(), &launch.operation)?;
                 return Ok(Writer {
@@ -155,13 +158,16 @@ impl Firecracker {
                     cpu_template: record.cpu_template,
                 });
             }
-            OriginOf::Restore(there) => self.installation.by_sha256(&there.vmm_sha256),
+            OriginOf::Restore(there) => there,
         };
+        let installed = self.installation.by_sha256(&there.vmm_sha256);
         let installed = installed.unwrap_or(self.installation.default());
+        // The template lies in device state: a restored guest sees what it saw, whatever is usual here.
+        let template = there.cpu.model.clone();
         Ok(Writer {
             version: installed.version.to_string(),
             sha256: installed.sha256.clone(),
-            cpu_template: self.config.devices.cpu_template.clone(),
+            cpu_template: (template != OWN_CPU).then_some(template),
         })
     }
 
@@ -192,7 +198,7 @@ impl Vmm for Firecracker {
             machine_type: "firecracker".to_owned(),
             cpu: CpuIdentity {
                 accelerator: "kvm".to_owned(),
-                model: writer.cpu_template.unwrap_or_else(|| "host".to_owned()),
+                model: writer.cpu_template.unwrap_or_else(|| OWN_CPU.to_owned()),
                 vendor: cpu.vendor.clone(),
                 signature: cpu.signature.clone(),
                 flags: cpu.flags.clone(),

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::api::{
-    BootSource, Drive, Entropy, MachineConfig, MmdsConfig, NetworkInterface, RateLimiter,
+    Balloon, BootSource, Drive, Entropy, MachineConfig, MmdsConfig, NetworkInterface, RateLimiter,
     TokenBucket, Vsock,
 };
 use super::config::{Devices, DiskCache, IoEngine};
@@ -63,6 +63,8 @@ struct File {
     network_interfaces: Vec<NetworkInterface>,
     vsock: Vsock,
     entropy: Entropy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    balloon: Option<Balloon>,
     mmds_config: MmdsConfig,
 }
 
@@ -101,6 +103,11 @@ impl BootConfig<'_> {
             }],
             vsock: Vsock { guest_cid: GUEST_CID, uds_path: VSOCK_SOCKET.into() },
             entropy: Entropy {},
+            balloon: self.devices.has_balloon.then_some(Balloon {
+                amount_mib: 0,
+                deflate_on_oom: true,
+                stats_polling_interval_s: 0,
+            }),
             mmds_config: MmdsConfig {
                 version: "V2".to_owned(),
                 network_interfaces: vec![INTERFACE.to_owned()],
@@ -158,6 +165,7 @@ mod tests {
         let devices = Devices {
             disk_bytes_per_second: Some(1 << 20),
             cpu_template: Some("T2".into()),
+            has_balloon: true,
             ..Devices::default()
         };
         let config = BootConfig {
@@ -202,6 +210,7 @@ mod tests {
                 }],
                 "vsock": { "guest_cid": 3, "uds_path": "vsock.sock" },
                 "entropy": {},
+                "balloon": { "amount_mib": 0, "deflate_on_oom": true, "stats_polling_interval_s": 0 },
                 "mmds-config": {
                     "version": "V2",
                     "network_interfaces": ["eth0"],

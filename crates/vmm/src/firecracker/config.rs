@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use engine::record::Tuning;
 
 use crate::jail::Launcher;
 
@@ -55,6 +56,27 @@ pub struct Devices {
     pub network_bytes_per_second: Option<u64>,
     /// A CPU template by its name in Firecracker; none: the host's own CPU.
     pub cpu_template: Option<String>,
+    /// Whether a guest has a balloon: empty, and let go when the guest has no memory left, by which its kernel can tell the host of free pages.
+    pub has_balloon: bool,
+}
+
+impl Devices {
+    /// As one machine has them: what it asked for before what is usual.
+    pub(super) fn tuned(&self, tuning: &Tuning) -> Self {
+        let limits = &tuning.rate_limits;
+        let template = tuning.cpu_template.map(|template| template.as_str().to_owned());
+        Self {
+            disk_bytes_per_second: limits.disk_bytes_per_second.or(self.disk_bytes_per_second),
+            disk_operations_per_second: limits
+                .disk_operations_per_second
+                .or(self.disk_operations_per_second),
+            network_bytes_per_second: limits
+                .network_bytes_per_second
+                .or(self.network_bytes_per_second),
+            cpu_template: template.or_else(|| self.cpu_template.clone()),
+            ..self.clone()
+        }
+    }
 }
 
 /// How disks are read and written.

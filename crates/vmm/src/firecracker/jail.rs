@@ -80,13 +80,14 @@ fn texts(firecracker: &Firecracker, spec: &LaunchSpec) -> Result<Vec<Text>, Fire
         Boot::Files => format!("{usual} {}", Boot::FILES_ARGUMENT),
         Boot::Cold | Boot::Restore { .. } => usual.clone(),
     };
+    let devices = firecracker.config.devices.tuned(&spec.tuning);
     let config = BootConfig {
         vcpus: spec.shape.vcpus,
         memory_mib: spec.shape.memory_mib,
         disks: spec.disks.len(),
         has_initrd: spec.initrd.is_some(),
         kernel_arguments: &kernel_arguments,
-        devices: &firecracker.config.devices,
+        devices: &devices,
     };
     let text = config.to_json().map_err(|error| FirecrackerError::File {
         action: "write",

@@ -9,7 +9,7 @@ use camino::Utf8Path;
 use engine::port::{Boot, GuestMemory, LaunchSpec};
 use tokio::time::Instant;
 
-use crate::cgroup::Limits;
+use crate::cgroup::{IoLimits, Limits};
 use crate::jail;
 use crate::jail::spec::Task;
 use crate::process::{LiveProcess, VmmHandle};
@@ -43,6 +43,7 @@ pub(super) async fn launch(
     let installed = installed(firecracker, &spec.boot)?;
     run.cgroup().ensure()?;
     run.cgroup().limit(&limits(spec.shape.vcpus, spec.shape.memory_mib))?;
+    run.cgroup().limit_io(&io_limits(firecracker, spec), &spec.launch.dir)?;
     make_ready(firecracker, &run, spec, installed)?;
     let jail = Task::Jailer(Box::new(jailer_spec(firecracker, &run, spec, installed)?));
     let spawned = jail::spawn(&firecracker.config.launcher, run.cgroup(), &jail, deadlines.jail);
@@ -186,6 +187,16 @@ pub(super) fn limits(vcpus: u32, memory_mib: u64) -> Limits {
     }
 }
 
+/// What its disks may do together. Firecracker keeps each to its own limit; this holds one whose guest took it over.
+fn io_limits(firecracker: &Firecracker, spec: &LaunchSpec) -> IoLimits {
+    let devices = firecracker.config.devices.tuned(&spec.tuning);
+    let of_all = |one: u64| one.saturating_mul(spec.disks.len().max(1) as u64);
+    IoLimits {
+        bytes_per_second: devices.disk_bytes_per_second.map(of_all),
+        operations_per_second: devices.disk_operations_per_second.map(of_all),
+    }
+}
+
 /// Makes directories, forgets what an earlier run left, and writes down what this run is.
 fn make_ready(
     firecracker: &Firecracker,
@@ -203,7 +214,7 @@ fn make_ready(
         remove(path)?;
     }
     let written_by = (installed.version.to_string(), installed.sha256.clone());
-    let template = firecracker.config.devices.cpu_template.clone();
+    let template = firecracker.config.devices.tuned(&spec.tuning).cpu_template;
     RunRecord::new(&spec.launch.operation, written_by, template, spec.shape, is_restored)
         .write(&run.record())
 }

@@ -5,7 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod adoption;
+mod agent;
 mod conformance;
+mod devices;
 mod isolation;
 #[path = "../support/process_facts.rs"]
 mod process_facts;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
 use contract::{MachineId, OperationId};
 use engine::port::{Boot, Disk, GuestMemory, Launch, LaunchSpec, OriginOf, Vmm};
-use engine::record::{Shape, Slot, VmmKind};
+use engine::record::{Shape, Slot, Tuning, VmmKind};
 use tempfile::TempDir;
 use vmm::conformance::Fixture;
 use vmm::firecracker::{
@@ -105,8 +105,16 @@ pub(crate) fn config(root: &Utf8Path, cgroup: &str, default: Binaries) -> Firecr
 impl TestHost {
     /// A host, or `None` with the printed reason. `name` tells the hosts of one test program apart.
     pub(crate) async fn open(name: &str) -> Option<Self> {
+        Self::open_with(name, |_config| {}).await
+    }
+
+    /// A host that is configured otherwise than usual.
+    pub(crate) async fn open_with(
+        name: &str,
+        otherwise: impl FnOnce(&mut FirecrackerConfig),
+    ) -> Option<Self> {
         match binaries() {
-            Ok(binaries) => Some(Self::with(name, binaries).await),
+            Ok(binaries) => Some(Self::with(name, binaries, otherwise).await),
             Err(reason) => {
                 skip(&reason);
                 None
@@ -114,7 +122,25 @@ impl TestHost {
         }
     }
 
-    async fn with(name: &str, binaries: Binaries) -> Self {
+    /// A host whose Firecracker is the simulator of the harness, or `None` with the printed reason.
+    pub(crate) async fn open_simulated(name: &str) -> Option<Self> {
+        let host = Self::open(name).await?;
+        let program = host.firecracker.installation().default().firecracker();
+        let said = Command::new(program).arg("--version").output().unwrap().stdout;
+        if said.ends_with(b"simulated\n") {
+            return Some(host);
+        }
+        eprintln!(
+            "skipped: this Firecracker is no simulator, and no Linux guest with an agent boots here"
+        );
+        None
+    }
+
+    async fn with(
+        name: &str,
+        binaries: Binaries,
+        otherwise: impl FnOnce(&mut FirecrackerConfig),
+    ) -> Self {
         let dir = tempfile::Builder::new().prefix("cvf").tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap().to_owned();
         let kernel = root.join("polled.elf");
@@ -122,7 +148,9 @@ impl TestHost {
         run(Command::new("sh").arg(build).arg(&kernel));
         std::fs::create_dir(root.join("runtimes")).unwrap();
         let name = format!("cvf{}{name}", std::process::id());
-        let firecracker = Firecracker::open(config(&root, &name, binaries)).await.unwrap();
+        let mut config = config(&root, &name, binaries);
+        otherwise(&mut config);
+        let firecracker = Firecracker::open(config).await.unwrap();
         Self { firecracker, dir, name, kernel, next: AtomicU32::new(1) }
     }
 
@@ -140,7 +168,7 @@ impl TestHost {
         let binaries = Binaries { firecracker: other.firecracker(), jailer: other.jailer() };
         let variant = Variant {
             installed: other.clone(),
-            host: Self::with(&format!("{name}o"), binaries).await,
+            host: Self::with(&format!("{name}o"), binaries, |_config| {}).await,
         };
         Some((host, variant))
     }
@@ -184,6 +212,7 @@ impl TestHost {
             disks: vec![Disk { path: dir.join("system.img") }],
             slot,
             boot: Boot::Cold,
+            tuning: Tuning::default(),
         }
     }
 

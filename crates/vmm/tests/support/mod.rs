@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
 use contract::{MachineId, OperationId};
 use engine::port::{Boot, Disk, GuestMemory, Launch, LaunchSpec, Vmm};
-use engine::record::{Shape, Slot, VmmKind};
+use engine::record::{Shape, Slot, Tuning, VmmKind};
 use tempfile::TempDir;
 use vmm::conformance::Fixture;
 use vmm::jail::{Launcher, ring};
@@ -133,6 +133,7 @@ impl TestHost {
             disks: vec![Disk { path: dir.join("system.img") }],
             slot,
             boot: Boot::Cold,
+            tuning: Tuning::default(),
         }
     }
 

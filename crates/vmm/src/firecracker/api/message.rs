@@ -101,6 +101,17 @@ pub struct Vsock {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entropy {}
 
+/// The balloon, by which memory goes back to the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balloon {
+    /// How much of the guest's memory it holds.
+    pub amount_mib: u64,
+    /// Whether it lets go when the guest has no memory left.
+    pub deflate_on_oom: bool,
+    /// Seconds between two statistics; 0 for none.
+    pub stats_polling_interval_s: u64,
+}
+
 /// The metadata service inside the guest's network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MmdsConfig {

@@ -10,8 +10,8 @@ mod request;
 pub use client::Api;
 pub use error::ApiError;
 pub use message::{
-    Action, BootSource, Drive, Entropy, InstanceInfo, InstanceState, MachineConfig, MemoryBackend,
-    MmdsConfig, NetworkInterface, RateLimiter, SnapshotCreate, SnapshotLoad, TokenBucket, VmState,
-    VmmVersion, Vsock,
+    Action, Balloon, BootSource, Drive, Entropy, InstanceInfo, InstanceState, MachineConfig,
+    MemoryBackend, MmdsConfig, NetworkInterface, RateLimiter, SnapshotCreate, SnapshotLoad,
+    TokenBucket, VmState, VmmVersion, Vsock,
 };
 pub use request::Request;

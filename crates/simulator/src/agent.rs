@@ -38,7 +38,8 @@ impl Agent {
             .args(["--workspace", "/guest/home/node/workspace", "--shutdown-command", PROGRAM])
             .env_clear()
             .current_dir("/")
-            .stdin(Stdio::null())
+            // A jail has no /dev/null: this program's own input is one already.
+            .stdin(Stdio::inherit())
             .stderr(io::stdout())
             .spawn()?;
         Ok(Self { process })

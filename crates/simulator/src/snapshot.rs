@@ -121,7 +121,7 @@ fn read_state(path: &Utf8Path) -> Result<DeviceState, String> {
 }
 
 fn checksum(text: &[u8]) -> String {
-    contract::Sha256Hex::from_bytes(&Sha256::digest(text).into()).as_str().to_owned()
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Makes a machine of a snapshot.
