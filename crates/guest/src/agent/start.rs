@@ -104,14 +104,13 @@ async fn run_on(options: Options, role: Role) -> Result<(), AgentError> {
         order = ending => order,
     };
     let guest = cgroups.as_ref().map(|cgroups| &cgroups.guest);
-    match order {
-        Some(order) => {
-            // The answer to a Shutdown call leaves first.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            means.carry_out(order, guest, &reaper);
-        }
-        None => leave(cgroups.as_ref()),
+    if let Some(order) = order {
+        // The answer to a Shutdown call leaves first.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        means.carry_out(order, guest, &reaper);
     }
+    // An init does not come here: the machine has ended.
+    leave(cgroups.as_ref());
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use contract::{MountId, OperationId};
 use engine::port::{
     CommandJob, Configured, Fault, GrownDisk, Guest, GuestIdentity, Launch, Login, MountOrder,
-    MountReport, PortError, Reach, Renewal, Renewed,
+    MountReport, PortError, Reach, Renewal, Renewed, SshHostKeys,
 };
 use engine::record::{CommandOutcome, MountState};
 
@@ -55,8 +55,34 @@ fn answering<'a>(state: &'a mut State, launch: &Launch) -> Option<&'a mut GuestS
     (is_up && process.guest.agent == Agent::Willing).then_some(&mut process.guest)
 }
 
-fn configured(identity: &GuestIdentity) -> Configured {
-    Configured { ssh_host_public_key: Some(format!("ssh-ed25519 {}", identity.machine_id_hex)) }
+/// The guest takes an identity: keys that it keeps or has none of are those of whoever it was first.
+fn take(guest: &mut GuestState, identity: &GuestIdentity) -> Configured {
+    guest.identity = Some(identity.machine_id_hex.clone());
+    if identity.ssh_host_keys == SshHostKeys::Renew {
+        guest.ssh_host_key = None;
+    }
+    let made = || format!("ssh-ed25519 {}", identity.machine_id_hex);
+    let key = guest.ssh_host_key.get_or_insert_with(made);
+    Configured { ssh_host_public_key: Some(key.clone()) }
+}
+
+/// What becomes of a command: the fake knows `echo`, `false` and `sleep`, and everything else does nothing.
+fn outcome(job: &CommandJob) -> CommandOutcome {
+    let mut words = job.request.command.iter().map(String::as_str);
+    let (program, arguments) = (words.next().unwrap_or_default(), words.collect::<Vec<_>>());
+    let slept_ms = match (program, &arguments[..]) {
+        ("sleep", [seconds]) => seconds.parse::<u64>().unwrap_or(0) * 1000,
+        _ => 1,
+    };
+    let in_time = slept_ms <= job.timeout_ms;
+    let stdout = if program == "echo" { arguments.join(" ") + "\n" } else { String::new() };
+    CommandOutcome {
+        exit_code: in_time.then_some(i32::from(program == "false")),
+        stdout,
+        stderr: String::new(),
+        is_truncated: false,
+        duration_ms: slept_ms.min(job.timeout_ms),
+    }
 }
 
 #[async_trait]
@@ -83,11 +109,7 @@ impl Guest for FakeGuest {
         identity: &GuestIdentity,
         deadline: Duration,
     ) -> Result<Configured, PortError> {
-        self.ask("guest.configure", reach, deadline, |guest, _| {
-            guest.identity = Some(identity.machine_id_hex.clone());
-            configured(identity)
-        })
-        .await
+        self.ask("guest.configure", reach, deadline, |guest, _| take(guest, identity)).await
     }
 
     async fn renew(
@@ -97,11 +119,11 @@ impl Guest for FakeGuest {
         deadline: Duration,
     ) -> Result<Renewed, PortError> {
         self.ask("guest.renew", reach, deadline, |guest, _| {
-            guest.identity = Some(renewal.identity.machine_id_hex.clone());
+            let configured = take(guest, &renewal.identity);
             guest.is_unconfirmed_clone = false;
             guest.is_frozen = false;
             guest.thaws_at = None;
-            Renewed { agent_version: "fake 1".into(), configured: configured(&renewal.identity) }
+            Renewed { agent_version: "fake 1".to_owned(), configured }
         })
         .await
     }
@@ -215,13 +237,7 @@ impl Guest for FakeGuest {
         .await?;
         self.ask("guest.run_command: ends", reach, deadline, |guest, _| {
             guest.commands.remove(operation);
-            CommandOutcome {
-                exit_code: Some(0),
-                stdout: job.request.command.join(" "),
-                stderr: String::new(),
-                is_truncated: false,
-                duration_ms: 1,
-            }
+            outcome(job)
         })
         .await
     }

@@ -40,6 +40,8 @@ pub struct GuestState {
     pub is_unconfirmed_clone: bool,
     /// The identity that it was given.
     pub identity: Option<String>,
+    /// Its public SSH host key, once it has one.
+    pub ssh_host_key: Option<String>,
     /// Commands that run in it, by the operations that started them.
     pub commands: BTreeSet<OperationId>,
     /// How its agent behaves.

@@ -70,6 +70,7 @@ fn guest_of(state: &mut State, spec: &LaunchSpec) -> Result<GuestState, PortErro
         answers_at: state.monotonic + BOOT,
         is_unconfirmed_clone: false,
         identity: None,
+        ssh_host_key: None,
         commands: BTreeSet::new(),
         agent: Agent::default(),
         mounts: std::collections::BTreeSet::new(),

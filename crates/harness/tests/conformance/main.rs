@@ -1,7 +1,9 @@
 //! The suites that the real adapters pass, run by the fakes: what a fault sweep finds out about them holds for the real ones too.
-//! Files and chunks run theirs here with the real ones as well; VMMs, the network and the journal do where they live.
+//! Files, chunks and guests run theirs here with the real ones as well; VMMs, the network and the journal do where they live.
 
+mod fake_guest;
 mod fake_host;
+mod real_guest;
 mod real_host;
 
 use std::collections::BTreeMap;
@@ -40,6 +42,10 @@ struct FakeMachines {
 }
 
 impl FakeMachines {
+    fn new(life: Life) -> Self {
+        Self { life, made: AtomicU32::new(0), began_at: Mutex::default() }
+    }
+
     /// A machine with its slot and directory, and no files.
     fn make(&self) -> LaunchSpec {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
@@ -133,8 +139,7 @@ impl vmm::conformance::Fixture for FakeMachines {
 #[tokio::test]
 async fn the_fake_vmm_passes_the_suite_of_the_real_ones() {
     let life = life();
-    let machines =
-        FakeMachines { life: life.clone(), made: AtomicU32::new(0), began_at: Mutex::default() };
+    let machines = FakeMachines::new(life.clone());
     vmm::conformance::all(&FakeVmm::new(life.clone(), VmmKind::Qemu), &machines).await;
     assert_eq!(life.world().lock().defects, std::collections::BTreeSet::new());
 }

@@ -14,6 +14,7 @@ use engine::port::{
 };
 use engine::record::{CommandOutcome, VmmKind};
 use guest::client::{Client, ClientError, Output, Target};
+use guest::framing::HelloError;
 use guest::proto::{
     AuthorizedKeys, ExecServer, Identity, IdentityReport, LoginWebhook, ShutdownMode,
     TrustedUserCaKeys,
@@ -347,7 +348,8 @@ fn failed(action: &'static str, reach: &Reach) -> impl Fn(ClientError) -> PortEr
     let machine = reach.launch.machine.clone();
     move |error| {
         let fault = match &error {
-            ClientError::Deadline { .. } => Fault::Deadline,
+            ClientError::Deadline { .. }
+            | ClientError::Hello { source: HelloError::Deadline, .. } => Fault::Deadline,
             ClientError::Refused { .. } if is_the_callers(&error) => Fault::Refused,
             ClientError::Refused { .. } => Fault::Internal,
             ClientError::Connect { .. }
