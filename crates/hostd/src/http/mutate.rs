@@ -52,11 +52,21 @@ impl Api {
         origin: Origin,
         plan: impl FnOnce(&Facts<'_>) -> Result<Decision, Refusal> + Send + 'static,
     ) -> Result<Outcome, Failure> {
+        self.mutate_as(self.mint.operation_id(), origin, plan).await
+    }
+
+    /// The same under a name that callers may have been told already.
+    pub(super) async fn mutate_as(
+        &self,
+        operation: OperationId,
+        origin: Origin,
+        plan: impl FnOnce(&Facts<'_>) -> Result<Decision, Refusal> + Send + 'static,
+    ) -> Result<Outcome, Failure> {
         if let Some(outcome) = self.repeated(&origin).await? {
             return Ok(outcome);
         }
         let api = self.clone();
-        let beginning = tokio::spawn(async move { api.begin(origin, plan).await });
+        let beginning = tokio::spawn(async move { api.begin(operation, origin, plan).await });
         let begun = beginning
             .await
             .map_err(|error| Failure::new(ErrorCode::Internal, format!("planning: {error}")))?;
@@ -71,7 +81,7 @@ impl Api {
         &self,
         plan: impl FnOnce(&Facts<'_>) -> Result<Decision, Refusal> + Send + 'static,
     ) -> Result<Ticket, Failure> {
-        match self.begin(Origin::unasked(), plan).await? {
+        match self.begin(self.mint.operation_id(), Origin::unasked(), plan).await? {
             Begun::Started(ticket, _hold) => Ok(ticket),
             Begun::Nothing(operation) => {
                 let reason = "there is nothing to be done";
@@ -106,13 +116,13 @@ impl Api {
     /// Alone from the facts to the begin, so that nothing is promised twice (P13).
     async fn begin(
         &self,
+        id: OperationId,
         origin: Origin,
         plan: impl FnOnce(&Facts<'_>) -> Result<Decision, Refusal>,
     ) -> Result<Begun, Failure> {
         let _planning = self.runner.planning().await;
         let host = self.host();
         let moment = Moment::gather(host, self.room.as_ref()).await?;
-        let id = self.mint.operation_id();
         let random = u128::from_be_bytes(crate::mint::SystemMint.random());
         let Decision::Run(plan) = plan(&moment.facts(host, &id, random))? else {
             return Ok(Begun::Nothing(id));

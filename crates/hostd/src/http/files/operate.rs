@@ -14,7 +14,7 @@ use super::once::answer_of;
 use super::{change, look, patch};
 use crate::http::answer::{Answered, on_a_task};
 use crate::http::api::Api;
-use crate::http::decode::{At, Origin, Sent};
+use crate::http::decode::{At, Sent};
 use crate::http::error::Failure;
 
 /// For a whole operation: the longest reads and writes what fits into one request.
@@ -39,16 +39,16 @@ pub(in crate::http) async fn operate(
     let path: FilePath = request.path.parse()?;
     let Some(key) = origin.key.clone().filter(|_| request.operation.is_change()) else {
         let response = respond(&api, &id, path, request).await?;
-        return api.changed(id, Origin::unasked(), response).await;
+        return api.changed(response);
     };
     // A change that is made is recorded for its key, whether its caller stays or not.
     on_a_task("change files", async move {
-        let _under_way = api.file_keys.enter(&key)?;
+        let under_way = api.enter_change(&id, &key, Some(origin.sha256.clone()))?;
         if let Some(outcome) = api.repeated(&origin).await? {
             return answer_of(outcome);
         }
         let response = respond(&api, &id, path, request).await?;
-        api.changed(id, origin, response).await
+        api.changed_once(under_way, id, origin, response).await
     })
     .await
 }

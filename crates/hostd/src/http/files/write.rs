@@ -31,11 +31,11 @@ pub(super) async fn write(
     let key = Origin::of(&parts.method, &parts.uri, &parts.headers, &[])?.key;
     let Some(key) = key else {
         let answer = send(&api, &id, &path, open, body, &mut None).await?;
-        return api.changed(id, Origin::unasked(), answer).await;
+        return api.changed(answer);
     };
     // A change that is made is recorded for its key, whether its caller stays or not.
     on_a_task("change files", async move {
-        let _under_way = api.file_keys.enter(&key)?;
+        let under_way = api.enter_change(&id, &key, None)?;
         let mut sum = Some(Sha256::new());
         let origin = |sum: Option<Sha256>| {
             let sum = sum.map(|sum| sum.finalize().to_vec()).unwrap_or_default();
@@ -51,7 +51,7 @@ pub(super) async fn write(
             return Err(Failure::malformed("the key is of a request that has just been forgotten"));
         }
         let answer = send(&api, &id, &path, open, body, &mut sum).await?;
-        api.changed(id, origin(sum)?, answer).await
+        api.changed_once(under_way, id, origin(sum)?, answer).await
     })
     .await
 }
