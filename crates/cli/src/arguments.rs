@@ -5,7 +5,9 @@ use clap::{Parser, Subcommand};
 use crate::connection::ConnectionArguments;
 use crate::copy::CopyArguments;
 use crate::doctor::DoctorArguments;
-use crate::exec::{AttachArguments, ExecArguments, SessionsArguments, ShellArguments};
+use crate::exec::{
+    AttachArguments, ExecArguments, RelayArguments, SessionsArguments, ShellArguments,
+};
 use crate::fork::ForkArguments;
 use crate::image::ImageArguments;
 use crate::machine::{
@@ -76,6 +78,8 @@ pub(crate) enum Command {
     Attach(AttachArguments),
     /// List the commands that run in a machine, or end one.
     Sessions(SessionsArguments),
+    /// Open a port at which programs run commands in a machine.
+    ExecRelay(RelayArguments),
     /// Copy files and directories into a machine and out of it.
     Cp(CopyArguments),
     /// Make machines that go on from where another is, or from a snapshot.

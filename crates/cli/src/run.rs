@@ -113,6 +113,9 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, CliError> {
         Command::Sessions(arguments) => {
             output.print(&exec::sessions(&connection.client()?, arguments).await?)?;
         }
+        Command::ExecRelay(arguments) => {
+            output.print(&exec::relay(&connection.client()?, arguments).await?)?;
+        }
         Command::Snapshot(arguments) => {
             snapshot::run(&connection.client()?, arguments, output).await?;
         }

@@ -1,4 +1,4 @@
-//! `computer exec`, `shell` and `attach`: a command in a machine, as if it ran here.
+//! `computer exec`, `shell` and `attach`: a command in a machine, as if it ran here; and the port at which programs run theirs (`relay`).
 //!
 //! ```text
 //! standard input -> input (a thread)   \
@@ -12,6 +12,7 @@ mod arguments;
 mod attach;
 mod detach;
 mod input;
+mod relay;
 mod sent;
 mod session;
 mod sessions;
@@ -38,6 +39,7 @@ use terminal::RawTerminal;
 
 pub(crate) use arguments::ExecArguments;
 pub(crate) use attach::AttachArguments;
+pub(crate) use relay::{RelayArguments, relay};
 pub(crate) use sessions::SessionsArguments;
 pub(crate) use shell::ShellArguments;
 

@@ -23,13 +23,13 @@ pub(crate) struct AddArguments {
     /// The directory of the machine at which it appears.
     pub(crate) target: String,
     /// The bucket, or the path beneath the endpoint.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) bucket: String,
     /// The address of the store.
-    #[arg(long, value_name = "URL", default_value = "")]
+    #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
     pub(crate) endpoint: String,
     /// The region of the store.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) region: String,
     /// The id of the mount; the bucket's name when it is not given.
     #[arg(long)]
@@ -38,7 +38,7 @@ pub(crate) struct AddArguments {
     #[arg(long)]
     pub(crate) read_only: bool,
     /// How writes are cached: off, minimal, writes or full.
-    #[arg(long, value_name = "MODE", default_value = "")]
+    #[arg(long, value_name = "MODE", default_value = "", hide_default_value = true)]
     pub(crate) vfs_cache_mode: String,
     /// A further flag of rclone that the daemon allows; may be repeated.
     #[arg(long = "flag", value_name = "FLAG", allow_hyphen_values = true)]

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::StatusCode;
-use axum::routing::any;
+use axum::routing::{any, post};
+use axum::{Json, Router};
 use contract::exec_stream::{ExecChannel, ExecControl, ExecEvent, ExecFrame, ExecStart};
 use contract::{ErrorBody, ErrorCode};
+use serde_json::json;
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, machine};
 
 const PATH: &str = "/machines/{machine_id}/exec/stream";
 
@@ -124,4 +125,20 @@ async fn promise_p4_a_command_goes_on_when_the_daemon_is_started_anew() {
     let ended = daemon.run(&["exec", "--no-stdin", "box", "count"]).await;
 
     assert_eq!((ended.code, ended.stdout.as_str()), (0, "one two"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn the_port_for_other_clients_is_opened_and_told_with_its_machine() {
+    let open = || async {
+        let mut machine = machine("box", "running", "");
+        machine["ports"] =
+            json!([{"name": "exec", "port": 49983, "host_port": 50_000, "protocol": "tcp"}]);
+        Json(json!({"machine": machine}))
+    };
+    let daemon = Daemon::serve(Router::new().route("/machines/box/exec-relay", post(open)));
+    let ended = daemon.run(&["exec-relay", "box"]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(ended.json()["machine"]["ports"][0]["host_port"], 50_000);
+    let help = daemon.run(&["help", "exec-relay"]).await;
+    assert!(help.stdout.contains("E2B_SANDBOX_URL"), "{help:?}");
 }

@@ -172,6 +172,19 @@ async fn changes_are_told_as_they_happen() {
         let event = watch.next(SOON).await.expect("it goes on").expect("an event");
         wanted.retain(|(change, path)| (*change, *path) != (event.change(), &*event.path));
     }
+    // What this agent writes itself appears under its own name only.
+    let open = WriteOpen { path: "written".into(), ..WriteOpen::default() };
+    let mut writer = client.write_file(open, SOON).await.expect("it opens");
+    writer.write("x".into(), SOON).await.expect("it is written");
+    writer.finish(SOON).await.expect("it is whole");
+    fs::write(workspace.join("#9"), "no inode").expect("a file");
+    loop {
+        let event = watch.next(SOON).await.expect("it goes on").expect("an event");
+        assert!(["written", "new/file", "#9"].contains(&&*event.path), "{event:?}");
+        if (event.change(), &*event.path) == (Change::Modified, "#9") {
+            break;
+        }
+    }
     let none = client.watch_files("none", SOON).await.expect_err("nothing is there");
     assert_eq!(none.code(), Some(Code::NotFound));
 }

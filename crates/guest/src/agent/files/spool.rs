@@ -11,6 +11,9 @@ use rustix::io::Errno;
 
 use super::workspace::{Place, descriptor_path};
 
+/// How every temporary name begins.
+const PREFIX: &str = ".computer-";
+
 /// Data on its way into a directory; dropped before [`Spool::publish`] it leaves nothing, even when the guest ends meanwhile, where the
 /// file system has files without names.
 #[derive(Debug)]
@@ -65,7 +68,16 @@ pub(super) fn temporary_name() -> OsString {
     let moment = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_nanos());
-    OsStr::new(&format!(".computer-{moment:x}-{count:x}")).to_owned()
+    OsStr::new(&format!("{PREFIX}{moment:x}-{count:x}")).to_owned()
+}
+
+/// Whether a name is one of those: nobody outside of this agent has to know of it.
+pub(super) fn is_temporary(name: &OsStr) -> bool {
+    let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+    let is_number =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    rest.and_then(|rest| rest.split_once('-'))
+        .is_some_and(|(moment, count)| is_number(moment) && is_number(count))
 }
 
 impl Write for Spool<'_> {
@@ -83,6 +95,26 @@ impl Drop for Spool<'_> {
         let Some(name) = &self.temporary else { return };
         if let Err(error) = rustix::fs::unlinkat(&self.place.parent, name, AtFlags::empty()) {
             tracing::warn!(%error, "left a temporary file");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporary_names_are_told_from_those_of_others() {
+        assert!(is_temporary(&temporary_name()));
+        for other in [
+            ".computer-",
+            ".computer-a",
+            ".computer-a-",
+            ".computer-x-1",
+            "a-1",
+            ".computer-1-2.txt",
+        ] {
+            assert!(!is_temporary(OsStr::new(other)), "{other}");
         }
     }
 }

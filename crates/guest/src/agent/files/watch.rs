@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::error::FileError;
+use super::spool::is_temporary;
 use super::walk::{Manner, Walk};
 use super::workspace::{Workspace, descriptor_path};
 use crate::limits;
@@ -91,13 +92,16 @@ impl Watcher {
             return;
         }
         let Some(name) = seen.name else { return };
-        let path = directory.join(name);
+        let path = directory.join(&name);
         let created = ReadFlags::CREATE | ReadFlags::MOVED_TO;
         let change = match seen.flags {
             flags if flags.intersects(created) => Change::Created,
             flags if flags.intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM) => Change::Removed,
             _ => Change::Modified,
         };
+        if is_temporary(name.as_os_str()) || change == Change::Modified && self.is_unnamed(&path) {
+            return;
+        }
         told.push(event(change, &path));
         if change == Change::Created && seen.flags.contains(ReadFlags::ISDIR) {
             // What came into it before it was watched is told as well.
@@ -106,6 +110,18 @@ impl Watcher {
                 tracing::debug!(%error, "a new directory is not watched");
             }
         }
+    }
+
+    /// Whether it is a file without a name: the kernel tells of it as `#` and its number when it is closed.
+    fn is_unnamed(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(OsStr::to_str);
+        let number = name.and_then(|name| name.strip_prefix('#')).unwrap_or_default();
+        !number.is_empty()
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && self
+                .workspace
+                .descend(&self.top.join(path), OFlags::PATH | OFlags::NOFOLLOW)
+                .is_err_and(|error| error.is_absent())
     }
 
     fn add(&mut self, path: &Path) -> Result<(), FileError> {
