@@ -25,6 +25,7 @@ pub mod fork;
 pub mod guest;
 pub mod health;
 pub mod id;
+pub mod lazy;
 pub mod location;
 pub mod machine;
 pub mod mount;

@@ -8,6 +8,8 @@ use crate::artifact::SnapshotArtifact;
 use crate::chunked::ChunkedSource;
 use crate::forgiving;
 use crate::id::{MachineId, SnapshotId};
+use crate::lazy::{LazyRestore, Touched};
+use crate::location::PresignedUrl;
 use crate::machine::{ArtifactRef, GuestConfig};
 
 /// A request for a new machine that goes on from a snapshot.
@@ -30,6 +32,8 @@ pub struct RestoreSnapshotRequest {
     pub dense: bool,
     /// How far to verify a local snapshot.
     pub verify: Verify,
+    /// Whether the machine runs before its memory and disks are here, and what helps it then.
+    pub lazy: Option<LazyRestore>,
 }
 
 impl RestoreSnapshotRequest {
@@ -45,6 +49,7 @@ impl RestoreSnapshotRequest {
             source,
             dense: false,
             verify: Verify::default(),
+            lazy: None,
         }
     }
 }
@@ -188,6 +193,29 @@ struct WireRestore {
     /// How far to verify a local snapshot.
     #[serde(default, deserialize_with = "forgiving::defaulted")]
     verify: Verify,
+    /// Whether the machine runs before its memory and disks are here: they come when they are touched, and in the background.
+    /// For the chunked form in an object store; a snapshot of this host has nothing to wait for.
+    #[serde(
+        default,
+        deserialize_with = "forgiving::defaulted",
+        skip_serializing_if = "forgiving::is_off"
+    )]
+    lazy: bool,
+    /// For `lazy`: asked with `POST {"pack_ids": [...]}` when the store refuses a `download_url`, and answered with
+    /// `{"packs": [{"pack_id", "download_url"}]}`.
+    #[serde(
+        default,
+        deserialize_with = "forgiving::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    renewal_url: Option<PresignedUrl>,
+    /// For `lazy`: what an earlier restore of this snapshot touched first; fetched in this order.
+    #[serde(
+        default,
+        deserialize_with = "forgiving::defaulted",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    working_set: Vec<Touched>,
 }
 
 /// A restore that names no snapshot, or two.
@@ -213,6 +241,10 @@ impl TryFrom<WireRestore> for RestoreSnapshotRequest {
             source,
             dense: wire.dense,
             verify: wire.verify,
+            lazy: wire.lazy.then_some(LazyRestore {
+                renewal_url: wire.renewal_url,
+                working_set: wire.working_set,
+            }),
         })
     }
 }
@@ -223,6 +255,8 @@ impl From<RestoreSnapshotRequest> for WireRestore {
             RestoreSource::Local(local) => (Some(local), None),
             RestoreSource::Durable(durable) => (None, Some(durable)),
         };
+        let is_lazy = request.lazy.is_some();
+        let lazy = request.lazy.unwrap_or_default();
         Self {
             machine_id: request.machine_id,
             artifact: request.artifact,
@@ -233,6 +267,9 @@ impl From<RestoreSnapshotRequest> for WireRestore {
             snapshot,
             dense: request.dense,
             verify: request.verify,
+            lazy: is_lazy,
+            renewal_url: lazy.renewal_url,
+            working_set: lazy.working_set,
         }
     }
 }

@@ -12,9 +12,6 @@ use contract::machine::{
     PortProtocol, RateLimits, ResizeMachineRequest,
 };
 use contract::operation::{Operation, OperationKind, OperationState, OperationsAnswer};
-use contract::restore::{
-    DurableSnapshot, LocalSnapshot, RestoreSnapshotRequest, RestoreSource, Verify,
-};
 use contract::snapshot::{
     CreateSnapshotRequest, Snapshot, SnapshotAnswer, SnapshotState, SnapshotsAnswer,
 };
@@ -304,51 +301,6 @@ fn a_fork_is_answered_with_an_outcome_for_each_child() {
                 {"machine_id": "box", "operation_id": "01aryz6s410000000000000000", "machine": serde_json::to_value(machine()).unwrap()},
                 {"machine_id": "b", "error": {"error": "no room", "code": "no_room"}},
             ],
-        }),
-    );
-}
-
-#[test]
-fn a_restore_names_one_source() {
-    let local = RestoreSnapshotRequest {
-        machine_id: "fork".parse().unwrap(),
-        artifact: artifact(),
-        memory_mib: None,
-        storage_bytes: None,
-        guest_config: None,
-        source: RestoreSource::Local(LocalSnapshot { snapshot_id: "s.1".parse().unwrap() }),
-        dense: false,
-        verify: Verify::Sealed,
-    };
-    same(
-        &local,
-        &json!({
-            "machine_id": "fork", "artifact": artifact_json(), "local_snapshot": {"snapshot_id": "s.1"},
-            "verify": "sealed",
-        }),
-    );
-    let durable = RestoreSnapshotRequest {
-        source: RestoreSource::Durable(DurableSnapshot {
-            snapshot_id: Some("s.1".parse().unwrap()),
-            machine_id: Some("box".parse().unwrap()),
-            image_id: Some("debian".into()),
-            source_runtime_host: None,
-            source_tap_device: None,
-            artifacts: vec![manifest()],
-            chunked: None,
-        }),
-        dense: true,
-        verify: Verify::Full,
-        ..local
-    };
-    same(
-        &durable,
-        &json!({
-            "machine_id": "fork", "artifact": artifact_json(),
-            "snapshot": {
-                "snapshot_id": "s.1", "machine_id": "box", "image_id": "debian", "artifacts": [manifest_json()],
-            },
-            "dense": true, "verify": "full",
         }),
     );
 }

@@ -176,6 +176,12 @@ pub async fn apply(step: &Step, operation: &OperationId, host: &Host) -> Result<
         }
         Step::Assemble { target } => host.chunks.assemble(target).await.map(|()| none()),
         Step::DropSet { set, dir, scratch } => drop_set(host, set, dir, scratch).await,
+        Step::StartFilling { request } => host.chunks.start_filling(request).await.map(|()| none()),
+        Step::AwaitFilled { place, deadline_ms } => {
+            let deadline = Duration::from_millis(*deadline_ms);
+            host.chunks.await_filled(place, deadline).await.map(|()| none())
+        }
+        Step::EndFilling { place } => host.chunks.end_filling(place).await.map(|()| none()),
     }
 }
 

@@ -110,6 +110,8 @@ pub mod machine_file {
     pub const VMSTATE: &str = "vmstate.bin";
     /// The system disk.
     pub const SYSTEM_DISK: &str = "system.img";
+    /// Where its files are filled while it runs: a directory.
+    pub const FILLING: &str = "filling";
 }
 
 /// Names inside the directory of a volume that outlives machines.

@@ -47,6 +47,7 @@ pub async fn await_ready(
         if let Observation::Ended { reason, .. } =
             host.vmm(launch.vmm)?.observe(launch, &run.handle).await?
         {
+            let reason = crate::reconcile::fillings::loss(host, &machine).await?.unwrap_or(reason);
             return failed(host, &machine, &run, format!("the VMM ended: {reason}")).await;
         }
         if left.is_zero() {

@@ -13,6 +13,7 @@ use crate::port::{Observation, PortError};
 use crate::record::{Machine, Operation};
 use crate::runner::Runner;
 
+pub(crate) mod fillings;
 mod relays;
 
 /// Where new operation ids and random bits come from; the engine has no randomness of its own.
@@ -85,6 +86,12 @@ async fn retire_ended(runner: &Runner, mint: &dyn Mint) {
         if let Err(error) = retire_if_ended(runner, mint, &machine).await {
             error!(machine = %machine.id, error = error.chain(), "cannot look at a machine");
         }
+        let Some(filling) = &machine.filling else { continue };
+        let nobody = std::collections::BTreeSet::new();
+        let facts = bare_facts(runner.host(), mint, &nobody);
+        if let Err(error) = fillings::look(runner, &machine, filling, &facts).await {
+            error!(machine = %machine.id, error = error.chain(), "cannot look at a filling");
+        }
     }
 }
 
@@ -103,19 +110,8 @@ async fn retire_if_ended(
     };
     info!(machine = %machine.id, reason, "its VMM has ended");
     let change = ended(host, machine, run, is_clean, reason).await?;
-    let facts = Facts {
-        settings: &host.settings,
-        machines: &[],
-        snapshots: &[],
-        volumes: &[],
-        published_ports: &[],
-        listening: &std::collections::BTreeSet::new(),
-        open: &[],
-        capacity: Capacity { memory_bytes: 0, disk_bytes: 0, disk_free_bytes: 0 },
-        now: host.clock.now(),
-        operation: mint.operation_id(),
-        random: 0,
-    };
+    let nobody = std::collections::BTreeSet::new();
+    let facts = bare_facts(host, mint, &nobody);
     let plan = plan::machine::retire(machine, run, change, &facts);
     let operation = Operation::new(plan, facts.now);
     match runner.start(operation).await {
@@ -130,6 +126,27 @@ async fn retire_if_ended(
     Ok(())
 }
 
+/// Facts for plans that choose nothing.
+fn bare_facts<'a>(
+    host: &'a Host,
+    mint: &dyn Mint,
+    nobody: &'a std::collections::BTreeSet<u16>,
+) -> Facts<'a> {
+    Facts {
+        settings: &host.settings,
+        machines: &[],
+        snapshots: &[],
+        volumes: &[],
+        published_ports: &[],
+        listening: nobody,
+        open: &[],
+        capacity: Capacity { memory_bytes: 0, disk_bytes: 0, disk_free_bytes: 0 },
+        now: host.clock.now(),
+        operation: mint.operation_id(),
+        random: 0,
+    }
+}
+
 async fn ended(
     host: &Host,
     machine: &Machine,
@@ -140,6 +157,7 @@ async fn ended(
     if is_clean {
         return Ok(Change::MachineStopped { machine: machine.id.clone(), reason: Some(reason) });
     }
+    let reason = fillings::loss(host, machine).await?.unwrap_or(reason);
     let tail = host.vmm(machine.vmm)?.console_tail(&run.launch, 2048).await;
     let reason = match tail.trim_end() {
         "" => format!("the VMM ended: {reason}"),
@@ -165,6 +183,7 @@ async fn sweep(runner: &Runner) -> Result<(), PortError> {
     for (kind, vmm) in &host.vmms {
         launches.extend(vmm.carried_launches().await?.into_iter().map(|launch| (*kind, launch)));
     }
+    let filled = host.chunks.carried_fillings().await?;
     let slots = host.network.carried_slots().await?;
     let scratch = host.files.carried_scratch().await?;
     let relays = host.network.open_relays().await?;
@@ -198,6 +217,7 @@ async fn sweep(runner: &Runner) -> Result<(), PortError> {
             host.network.destroy_orphan(index).await?;
         }
     }
+    fillings::end_orphans(host, filled, &machines, &open).await?;
     let published = host.journal.published_ports().await?;
     relays::close_orphans(host, relays, &machines, &published, &open).await?;
     for operation in scratch {

@@ -7,8 +7,9 @@ use contract::{MachineId, MountId, OperationId, PresignedUrl, Secret, Sha256Hex,
 use serde::{Deserialize, Serialize};
 
 use crate::port::{
-    CheckDepth, CommandJob, CutJob, DiskSource, DownloadTarget, FormTarget, FormUrl, GrownDisk,
-    Launch, LaunchSpec, PackPut, Relay, SealRequest, SendJob, UploadJob,
+    CheckDepth, CommandJob, CutJob, DiskSource, DownloadTarget, FillRequest, FillingPlace,
+    FormTarget, FormUrl, GrownDisk, Launch, LaunchSpec, PackPut, Relay, SealRequest, SendJob,
+    UploadJob,
 };
 use crate::record::Slot;
 
@@ -113,6 +114,12 @@ pub enum Step {
     Assemble { target: Box<FormTarget> },
     /// Removes a set, unless a snapshot needs it.
     DropSet { set: OperationId, dir: Utf8PathBuf, scratch: Utf8PathBuf },
+    /// Begins to fill files in a directory of this operation, and shows them. Undo: end it.
+    StartFilling { request: Box<FillRequest> },
+    /// Waits until the files of a filling are full.
+    AwaitFilled { place: FillingPlace, deadline_ms: u64 },
+    /// Ends the processes of a filling.
+    EndFilling { place: FillingPlace },
 }
 
 impl Step {
@@ -165,6 +172,9 @@ impl Step {
             Self::FetchPacks { .. } => "fetch_packs",
             Self::Assemble { .. } => "assemble",
             Self::DropSet { .. } => "drop_set",
+            Self::StartFilling { .. } => "start_filling",
+            Self::AwaitFilled { .. } => "await_filled",
+            Self::EndFilling { .. } => "end_filling",
         }
     }
 

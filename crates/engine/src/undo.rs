@@ -30,6 +30,7 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
             let ended = host.guest.end_command(&reach(launch), operation, deadline).await;
             unless_gone(host, launch, ended).await
         }
+        Step::StartFilling { request } => host.chunks.end_filling(&request.place).await,
         Step::Publish { to, .. } => host.chunks.unpublish(to, operation).await,
         // A guest may have seen its disk at that size: nothing shrinks.
         Step::GrowFile { .. } => Ok(()),
@@ -68,7 +69,10 @@ pub async fn undo(step: &Step, operation: &OperationId, host: &Host) -> Result<(
         | Step::FetchForm { .. }
         | Step::FetchPacks { .. }
         | Step::Assemble { .. }
-        | Step::DropSet { .. } => Ok(()),
+        | Step::DropSet { .. }
+        | Step::AwaitFilled { .. }
+        // Nothing uses what is full: the next that needs it finds plain files.
+        | Step::EndFilling { .. } => Ok(()),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod error;
 pub mod fake;
 pub mod filling;
 pub mod guest_image;
+pub mod line;
 pub mod machine;
 pub mod mortal;
 pub mod number;

@@ -4,6 +4,7 @@ use contract::artifact::SnapshotArtifact;
 use contract::chunked::ChunkedSource;
 use contract::client::{Client, ClientError};
 use contract::exec::{ExecRequest, ExecResponse};
+use contract::lazy::LazyRestore;
 use contract::machine::{CreateMachineRequest, Egress, GuestProtocol, Machine as Record};
 use contract::operation::{Wait, WaitQuery};
 use contract::restore::{DurableSnapshot, LocalSnapshot, RestoreSnapshotRequest, RestoreSource};
@@ -116,6 +117,27 @@ impl Daemon {
             ..DurableSnapshot::default()
         });
         self.restore_from(snapshot, source, name, image).await
+    }
+
+    /// Restores a snapshot from its chunked form; memory and disks come while it runs.
+    pub async fn restore_lazily(
+        &self,
+        snapshot: &SnapshotId,
+        chunked: ChunkedSource,
+        lazy: LazyRestore,
+        name: &str,
+        image: &GuestImage,
+    ) -> Result<Machine, HarnessError> {
+        let source = RestoreSource::Durable(DurableSnapshot {
+            snapshot_id: Some(snapshot.clone()),
+            chunked: Some(Box::new(chunked)),
+            ..DurableSnapshot::default()
+        });
+        let lazy = Some(lazy);
+        let request =
+            RestoreSnapshotRequest { source, lazy, ..restore_request(snapshot, name, image)? };
+        let record = self.client().restore_snapshot(snapshot, &request, &running()).await?;
+        self.machine(record)
     }
 
     async fn restore_from(

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::error::HarnessError;
+use crate::line::Line;
 
 /// For how long a signed URL is good.
 const SIGNED: Duration = Duration::from_secs(3600);
@@ -41,8 +42,23 @@ impl StoreServer {
         Self::start_at(dir, Ipv4Addr::LOCALHOST).await
     }
 
+    /// The same at the end of a line: what is signed leads through it.
+    pub async fn start_behind(dir: &Utf8Path, line: &Line) -> Result<Self, HarnessError> {
+        let store = Self::listening(dir, Ipv4Addr::LOCALHOST, Some(line.address())).await?;
+        line.lead_to(store.address);
+        Ok(store)
+    }
+
     /// The same on another address of this host, such as one that guests can be let to.
     pub async fn start_at(dir: &Utf8Path, address: Ipv4Addr) -> Result<Self, HarnessError> {
+        Self::listening(dir, address, None).await
+    }
+
+    async fn listening(
+        dir: &Utf8Path,
+        address: Ipv4Addr,
+        signed: Option<SocketAddr>,
+    ) -> Result<Self, HarnessError> {
         let made = std::fs::create_dir_all(dir.join(BUCKET));
         made.map_err(HarnessError::io(format!("make {dir}")))?;
         let files = FileSystem::new(dir.as_std_path())
@@ -54,7 +70,7 @@ impl StoreServer {
             .map_err(HarnessError::io(format!("listen on {address}")))?;
         let address =
             listener.local_addr().map_err(HarnessError::io("name the store's address"))?;
-        let url = format!("http://{address}");
+        let url = format!("http://{}", signed.unwrap_or(address));
         let url = url.parse().map_err(|error| HarnessError::value(url.clone(), error))?;
         let bucket = Bucket::new(url, UrlStyle::Path, BUCKET, "us-east-1")
             .map_err(|error| failed("name the bucket", error))?;

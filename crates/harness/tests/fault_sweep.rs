@@ -120,6 +120,46 @@ fn promise_p6_p8_a_durable_restore_is_all_or_nothing_at_every_fault() {
 }
 
 #[test]
+fn promise_p2_p4_a_lazy_restore_is_all_or_nothing_at_every_fault() {
+    let arranged = [Intent::Create("box"), Intent::Snapshot("box", "saved"), Intent::Cut("saved")];
+    sweep(&Case::new(arranged, Intent::RestoreLazily("saved", "clone")));
+}
+
+#[test]
+fn promise_p3_p5_a_machine_that_is_still_filled_is_snapshotted_whole_or_not_at_every_fault() {
+    let arranged = [
+        Intent::Create("box"),
+        Intent::Snapshot("box", "saved"),
+        Intent::Cut("saved"),
+        Intent::RestoreLazily("saved", "clone"),
+    ];
+    sweep(&Case::new(arranged, Intent::Snapshot("clone", "again")));
+}
+
+#[test]
+fn promise_p2_p4_a_start_of_a_machine_that_is_still_filled_is_all_or_nothing_at_every_fault() {
+    let arranged = [
+        Intent::Create("box"),
+        Intent::Snapshot("box", "saved"),
+        Intent::Cut("saved"),
+        Intent::RestoreLazily("saved", "clone"),
+        Intent::Stop("clone"),
+    ];
+    sweep(&Case::new(arranged, Intent::Start("clone")));
+}
+
+#[test]
+fn promise_p2_p9_deleting_a_machine_that_is_still_filled_ends_its_filling_at_every_fault() {
+    let arranged = [
+        Intent::Create("box"),
+        Intent::Snapshot("box", "saved"),
+        Intent::Cut("saved"),
+        Intent::RestoreLazily("saved", "clone"),
+    ];
+    sweep(&Case::new(arranged, Intent::Delete("clone")));
+}
+
+#[test]
 fn promise_p2_p4_reaching_the_files_of_a_stopped_machine_leaves_it_stopped_at_every_fault() {
     sweep(&Case::new([Intent::Create("box"), Intent::Stop("box")], Intent::OpenFiles("box")));
 }

@@ -4,9 +4,11 @@ use std::io;
 
 use engine::host::Host;
 use engine::port::PortError;
+use engine::record::Machine;
 use tracing::{debug, warn};
 use vmm::cgroup::unified_mount;
 
+use crate::adapters::{FillingGroups, filling_groups};
 use crate::network::LinuxNetwork;
 use crate::wiring::cgroup_name;
 
@@ -32,18 +34,20 @@ pub async fn leave(host: &Host, network: &LinuxNetwork) {
 async fn is_deserted(host: &Host) -> Result<bool, PortError> {
     let machines = host.journal.machines().await?;
     let open = host.journal.open_operations().await?;
-    Ok(open.is_empty() && machines.iter().all(|machine| machine.phase.run().is_none()))
+    let is_at_rest = |machine: &Machine| machine.phase.run().is_none() && machine.filling.is_none();
+    Ok(open.is_empty() && machines.iter().all(is_at_rest))
 }
 
-/// Removes it when it is empty; the kernel refuses when it is not.
+/// Removes it, with that of fillings in it, when they are empty; the kernel refuses when they are not.
 fn remove_cgroup(name: &str) -> io::Result<()> {
     let Some(mount) = unified_mount()? else { return Ok(()) };
-    match std::fs::remove_dir(mount.join(name)) {
-        Ok(()) => {
-            debug!(name, "removed the control group");
-            Ok(())
+    let FillingGroups { fillings, runs } = filling_groups(&mount, name);
+    for group in [fillings, runs] {
+        match std::fs::remove_dir(&group) {
+            Ok(()) => debug!(%group, "removed a control group"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
     }
+    Ok(())
 }

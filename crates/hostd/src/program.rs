@@ -47,6 +47,10 @@ pub fn run(watch: Arc<dyn Watch>) -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == LAUNCHER_COMMAND) {
         return vmm::jail::launcher::run();
     }
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(code) = lazy::program(&words) {
+        return code;
+    }
     let arguments = Arguments::parse();
     match execute(&arguments, watch) {
         Ok(()) => ExitCode::SUCCESS,

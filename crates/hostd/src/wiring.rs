@@ -15,7 +15,9 @@ use engine::watch::Watch;
 use rustix::thread::{CapabilitySet, capabilities};
 use tracing::info;
 
-use crate::adapters::{ArtifactCache, ExecTokens, HostChunks, HostFiles, HostGuest};
+use crate::adapters::{
+    ArtifactCache, ExecTokens, HostChunks, HostFiles, HostGuest, filling_groups,
+};
 use crate::clock::SystemClock;
 use crate::config::{self, BlockError, Config, ConfigError, DiskClone, parse_block};
 use crate::file_uses::FileUses;
@@ -60,6 +62,9 @@ pub enum WiringError {
     /// The VMM of new machines.
     #[error("make the VMM of new machines ready")]
     Vmms(#[from] VmmsError),
+    /// Control groups.
+    #[error("find the control groups")]
+    Cgroups(#[source] std::io::Error),
     /// The client of object stores.
     #[error("make the client of object stores")]
     Transfer(#[from] TransferError),
@@ -101,13 +106,18 @@ pub async fn wire(
     let secret = config.exec_secret().map_err(WiringError::ExecSecret)?;
     let tokens = ExecTokens::new(secret);
     let guest = Arc::new(HostGuest::new(firecracker, file_uses.clone(), tokens));
+    let mount = vmm::cgroup::unified_mount().map_err(WiringError::Cgroups)?;
+    let groups = filling_groups(
+        &mount.unwrap_or_else(|| "/sys/fs/cgroup".into()),
+        &cgroup_name(&root.host_id),
+    );
     let host = Host {
         journal: Arc::new(journal),
         vmms: all,
         files: Arc::new(HostFiles::new(layout.clone(), clone_mode(config.disk_clone), artifacts)),
         network: Arc::<LinuxNetwork>::clone(&network),
         guest: Arc::<HostGuest>::clone(&guest),
-        chunks: Arc::new(HostChunks::new(client, layout.all_scratch())),
+        chunks: Arc::new(HostChunks::new(client, layout.all_scratch(), groups)),
         clock,
         watch,
         settings: Arc::new(settings(config, root, layout, chosen)?),

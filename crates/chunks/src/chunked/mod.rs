@@ -27,6 +27,7 @@ mod pack;
 mod places;
 mod read;
 mod source;
+mod spans;
 mod write;
 
 pub use check::{FormCheck, SetCheck, check_form, check_set, prune_set};
@@ -41,6 +42,7 @@ pub use pack::{PackProblem, verify_pack};
 pub use places::{ChunkPlace, Indices, Places};
 pub use read::FormReader;
 pub use source::{DirectorySource, PackSource, pack_name};
+pub use spans::{FetchedSpans, Span};
 pub use write::{FileToCut, FormRequest, FormTotals, WrittenForm, write_form};
 
 /// The name of the document in a set.

@@ -72,6 +72,21 @@ impl<'a> FormReader<'a> {
         Ok(chunk)
     }
 
+    /// The chunk at an index of a file, verified, and as long as it is there; none where there are zeros.
+    pub fn chunk_at(&self, file: &FormFile, at: u64) -> Result<Option<Vec<u8>>, ChunkedError> {
+        file.chunk_at(at).map(|index| self.chunk_in(file, at, index)).transpose()
+    }
+
+    fn chunk_in(&self, file: &FormFile, at: u64, index: u32) -> Result<Vec<u8>, ChunkedError> {
+        let chunk = self.chunk(index)?;
+        let chunk_bytes = u64::from(self.document.chunk_bytes);
+        let expected = chunk_bytes.min(file.size_bytes - at * chunk_bytes);
+        if chunk.len() as u64 != expected {
+            return Err(self.bad(self.place(index)?, ChunkProblem::Frame));
+        }
+        Ok(chunk)
+    }
+
     fn place(&self, index: u32) -> Result<&'a ChunkPlace, ChunkedError> {
         let contradiction = super::DocumentError::Contradiction("a chunk that is not there");
         self.document.chunks.0.get(index as usize).ok_or(contradiction.into())
@@ -134,14 +149,8 @@ impl<'a> FormReader<'a> {
                 if cancel.is_cancelled() {
                     return Err(ChunkedError::Cancelled);
                 }
-                let written = self.chunk(*index).and_then(|chunk| {
-                    let place = self.place(*index)?;
+                let written = self.chunk_in(file, *at, *index).and_then(|chunk| {
                     let offset = at * u64::from(self.document.chunk_bytes);
-                    let expected =
-                        u64::from(self.document.chunk_bytes).min(file.size_bytes - offset);
-                    if chunk.len() as u64 != expected {
-                        return Err(self.bad(place, ChunkProblem::Frame));
-                    }
                     write_sparse(target, offset, &chunk).map_err(ChunkedError::io("write", to))
                 });
                 // Nobody needs the rest any more.

@@ -24,6 +24,7 @@ mod refusal;
 mod retry;
 mod scratch;
 mod send;
+mod span;
 mod tasks;
 mod upload;
 mod url;

@@ -153,7 +153,7 @@ struct Filling {
 
 /// Whether an answer is what was asked for: true when it is the whole object, which will do for a
 /// range at its start.
-fn check_answer(
+pub(super) fn check_answer(
     response: &Response,
     asked: Range<u64>,
     size_bytes: u64,

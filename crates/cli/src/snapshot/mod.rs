@@ -10,6 +10,7 @@ mod restore;
 mod shown;
 mod tree;
 mod upload;
+mod working_set;
 
 use clap::{Args, Subcommand};
 use contract::client::Client;
@@ -21,6 +22,7 @@ pub(crate) use create::CreateSnapshotArguments;
 pub(crate) use list::{DeleteSnapshotArguments, ListSnapshotsArguments, ShowSnapshotArguments};
 pub(crate) use restore::RestoreArguments;
 pub(crate) use upload::UploadArguments;
+pub(crate) use working_set::WorkingSetArguments;
 
 /// What to do with snapshots.
 #[derive(Debug, Clone, Args)]
@@ -46,6 +48,8 @@ pub(crate) enum SnapshotCommand {
     Upload(UploadArguments),
     /// Make a machine that goes on from a snapshot, of this host or of an object store.
     Restore(Box<RestoreArguments>),
+    /// Keep beside a snapshot in an object store what a lazily restored machine touched first.
+    WorkingSet(WorkingSetArguments),
     /// Delete snapshots from this host.
     #[command(visible_alias = "rm")]
     Delete(DeleteSnapshotArguments),
@@ -70,6 +74,9 @@ pub(crate) async fn run(
         },
         SnapshotCommand::Restore(arguments) => {
             output.print(&restore::restore(client, *arguments).await?)
+        }
+        SnapshotCommand::WorkingSet(arguments) => {
+            output.print(&working_set::keep(client, &arguments).await?)
         }
         SnapshotCommand::Delete(arguments) => {
             output.print(&list::delete(client, &arguments).await?)

@@ -3,18 +3,20 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use contract::SnapshotArtifact;
 use contract::client::Client;
 use contract::endpoint::table::RestoreSnapshot;
 use contract::id::{MachineId, SnapshotId};
+use contract::lazy::LazyRestore;
 use contract::machine::ArtifactRef;
 use contract::operation::IdempotencyKey;
 use contract::restore::{
     DurableSnapshot, LocalSnapshot, RestoreSnapshotRequest, RestoreSource, Verify,
 };
+use contract::{PresignedUrl, SnapshotArtifact};
 
 use super::chunked;
 use super::index::SnapshotIndex;
+use super::working_set;
 use crate::byte_size::ByteSize;
 use crate::error::CliError;
 use crate::machine::{ArtifactArguments, GuestArguments, ShownMachine, WaitArguments, running};
@@ -46,6 +48,12 @@ pub(crate) struct RestoreArguments {
     /// Read and verify every byte of a local snapshot first.
     #[arg(long)]
     pub(crate) verify_full: bool,
+    /// Run before memory and disks are here: they come from the bucket when they are touched, and in the background.
+    #[arg(long, requires = "chunked", conflicts_with = "key_file")]
+    pub(crate) lazy: bool,
+    /// Where the daemon asks for URLs anew when those signed here have expired before all is fetched.
+    #[arg(long, value_name = "URL", requires = "lazy")]
+    pub(crate) renewal_url: Option<PresignedUrl>,
     /// A key by which this command can be repeated without making a second machine.
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<IdempotencyKey>,
@@ -93,6 +101,7 @@ pub(super) async fn restore(
 struct Found {
     source: RestoreSource,
     artifact: Option<ArtifactRef>,
+    lazy: Option<LazyRestore>,
 }
 
 async fn local(client: &Client, arguments: &RestoreArguments) -> Result<Found, CliError> {
@@ -101,6 +110,7 @@ async fn local(client: &Client, arguments: &RestoreArguments) -> Result<Found, C
     Ok(Found {
         source: RestoreSource::Local(LocalSnapshot { snapshot_id }),
         artifact: answer.snapshot.artifact,
+        lazy: None,
     })
 }
 
@@ -109,7 +119,14 @@ async fn durable(arguments: &RestoreArguments, bucket: &BucketUrl) -> Result<Fou
     if arguments.chunked {
         let key = chunked::read_key(arguments.key_file.as_deref())?;
         let found = chunked::source(&store, bucket, &arguments.snapshot_id, key).await?;
-        return Ok(Found { source: RestoreSource::Durable(found.0), artifact: found.1 });
+        let lazy = match arguments.lazy {
+            true => Some(LazyRestore {
+                renewal_url: arguments.renewal_url.clone(),
+                working_set: working_set::read(&store, bucket, &arguments.snapshot_id).await?,
+            }),
+            false => None,
+        };
+        return Ok(Found { source: RestoreSource::Durable(found.0), artifact: found.1, lazy });
     }
     let key = SnapshotIndex::key(bucket, &arguments.snapshot_id);
     let bytes = store.read(&key).await.map_err(|error| {
@@ -135,6 +152,7 @@ async fn durable(arguments: &RestoreArguments, bucket: &BucketUrl) -> Result<Fou
             ..DurableSnapshot::default()
         }),
         artifact: index.artifact,
+        lazy: None,
     })
 }
 
@@ -150,6 +168,7 @@ fn request(arguments: &RestoreArguments, found: Found) -> Result<RestoreSnapshot
         guest_config: arguments.guest.config()?,
         dense: arguments.dense,
         verify: if arguments.verify_full { Verify::Full } else { Verify::Sealed },
+        lazy: found.lazy,
         ..RestoreSnapshotRequest::named(arguments.machine_id.clone(), artifact, found.source)
     })
 }

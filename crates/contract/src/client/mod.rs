@@ -22,6 +22,7 @@ mod connection;
 mod error;
 mod exec;
 mod file;
+mod lazy;
 mod methods;
 mod mount;
 mod storage;

@@ -18,6 +18,7 @@ use crate::health::HealthAnswer;
 use crate::id::{
     ExecSessionId, MachineId, MountId, OperationId, PublishedPortId, SnapshotId, VolumeId,
 };
+use crate::lazy::FillingAnswer;
 use crate::machine::{CreateMachineRequest, MachineAnswer, MachinesAnswer, ResizeMachineRequest};
 use crate::mount::{CreateMountRequest, MountAnswer, MountsAnswer};
 use crate::operation::{OperationAnswer, OperationsAnswer, OperationsQuery, WaitQuery};
@@ -202,6 +203,10 @@ endpoints! {
     /// Takes a published port back; also when there is none.
     DeletePublishedPort [PublishedPorts] DELETE "/machines/{machine_id}/published-ports/{port_id}" ((MachineId, PublishedPortId)) ? (NoQuery)
         (Nothing) => NO_CONTENT (Nothing);
+
+    /// Shows how far the files of a lazily restored machine are, and what its guest touched first.
+    ShowFilling [Machines] GET "/machines/{machine_id}/filling" (MachineId) ? (NoQuery)
+        (Nothing) => OK (Json<FillingAnswer>);
 
     /// Lists the mounts of a machine.
     ListMounts [Mounts] GET "/machines/{machine_id}/mounts" (MachineId) ? (NoQuery)

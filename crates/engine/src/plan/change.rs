@@ -56,6 +56,10 @@ pub enum Change {
     MachineStopped { machine: MachineId, reason: Option<String> },
     /// The machine and the volumes that go with it are gone from the records.
     MachineRemoved { machine: MachineId },
+    /// How far a filling was when it was looked at.
+    FillingSeen { machine: MachineId, operation: OperationId, missing_bytes: Option<u64> },
+    /// The files of a machine are plain files, and nobody serves them any more.
+    FillingEnded { machine: MachineId, operation: OperationId },
     /// A mount is recorded.
     MountAdded { machine: MachineId, mount: Box<Mount> },
     /// How far the mounts of this launch have come.
@@ -228,6 +232,8 @@ impl Change {
             | Self::MachineStopped { .. }
             | Self::MachineRemoved { .. }
             | Self::Forked { taken: None, .. }
+            | Self::FillingSeen { .. }
+            | Self::FillingEnded { .. }
             | Self::MountAdded { .. }
             | Self::MountsSeen { .. }
             | Self::MountRemoved { .. }

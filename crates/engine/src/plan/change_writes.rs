@@ -1,9 +1,11 @@
 //! What a change does to the records, as rows to write: pure, shared by every store.
 
-use contract::{MachineId, PublishedPortId, SnapshotId, VolumeId};
+use contract::{MachineId, OperationId, PublishedPortId, SnapshotId, VolumeId};
 
 use crate::phase::{Event, TransitionError};
-use crate::record::{Machine, MountState, PublishedPort, Snapshot, SnapshotState, Volume};
+use crate::record::{
+    FillingRecord, Machine, MountState, PublishedPort, Snapshot, SnapshotState, Volume,
+};
 
 use super::{Change, MovedPort};
 
@@ -111,6 +113,14 @@ pub fn writes(change: &Change, records: &dyn Lookup) -> Result<Vec<Write>, Write
             let ports = records.published_ports_of(machine).into_iter();
             let ports = ports.map(|port| Write::RemovePublishedPort(port.machine, port.id));
             Ok(volumes.chain(ports).chain([Write::RemoveMachine(machine.clone())]).collect())
+        }
+        Change::FillingSeen { machine, operation, missing_bytes } => {
+            Ok(with_filling(records, machine, operation, |filling| {
+                Some(FillingRecord { missing_bytes: *missing_bytes, ..filling })
+            }))
+        }
+        Change::FillingEnded { machine, operation } => {
+            Ok(with_filling(records, machine, operation, |_| None))
         }
         Change::MountAdded { machine, mount } => {
             let mut record = known(records, machine)?;
@@ -247,4 +257,19 @@ fn with_phase(mut machine: Machine, event: Event) -> Result<Write, WriteError> {
     machine.phase =
         machine.phase.after(event).map_err(|source| WriteError::Phase { machine: id, source })?;
     Ok(Write::Machine(Box::new(machine)))
+}
+
+/// A machine whose filling is changed, if it is still this one.
+fn with_filling(
+    records: &dyn Lookup,
+    machine: &MachineId,
+    operation: &OperationId,
+    change: impl FnOnce(FillingRecord) -> Option<FillingRecord>,
+) -> Vec<Write> {
+    let Some(mut record) = records.machine(machine) else { return vec![] };
+    match record.filling.take().filter(|filling| filling.place.operation == *operation) {
+        Some(filling) => record.filling = change(filling),
+        None => return vec![],
+    }
+    vec![Write::Machine(Box::new(record))]
 }

@@ -11,7 +11,7 @@ use crate::record::{Machine, Shape};
 use crate::step::Step;
 
 use super::machine::{launch_of, run};
-use super::{Change, Facts, Hold, Plan, Refusal};
+use super::{Change, Facts, Hold, Plan, Refusal, filling};
 
 /// Memory of a guest that does nothing but serve its files.
 const MEMORY_MIB: u64 = 256;
@@ -34,7 +34,8 @@ pub fn open(machine: &Machine, facts: &Facts<'_>) -> Result<Plan, Refusal> {
     let launch = launch_of(&small, facts);
     let deadlines = &facts.settings.deadlines;
     let paths = facts.disks_of(&small).into_iter().map(|disk| disk.path).collect();
-    let mut prepare = vec![Step::GiveTo { paths, owner: slot.uid }];
+    let mut prepare: Vec<Step> = machine.filling.iter().map(filling::waited).collect();
+    prepare.push(Step::GiveTo { paths, owner: slot.uid });
     prepare.extend(run(&small, &launch, &slot, Boot::Files, facts));
     prepare.push(Step::AwaitAgent { launch: launch.clone(), deadline_ms: deadlines.start_ms });
     let finish = vec![

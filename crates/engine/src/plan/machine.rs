@@ -13,7 +13,7 @@ use crate::port::{Boot, DiskSource, GuestMemory, Launch, LaunchSpec};
 use crate::record::{Machine, Memory, Shape, Slot, VmmKind, Volume};
 use crate::step::Step;
 
-use super::{Change, Facts, Hold, Plan, Refusal};
+use super::{Change, Facts, Hold, Plan, Refusal, filling};
 
 /// More RAM than any guest under these VMMs can use.
 const MEMORY_MIB: std::ops::RangeInclusive<u64> = 64..=(1 << 20);
@@ -52,6 +52,7 @@ pub fn create(request: &CreateMachineRequest, facts: &Facts<'_>) -> Result<Plan,
         user_volume_ids: request.user_volume_ids.clone(),
         relays: facts.relays_for_start(&[])?,
         memory: Memory::Own,
+        filling: None,
         restored_from: None,
         machine_id_hex: format!("{:032x}", facts.random),
         identity: None,
@@ -120,7 +121,9 @@ pub fn start(machine: &Machine, facts: &Facts<'_>) -> Result<Plan, Refusal> {
     machine.relays = facts.relays_for_start(&machine.relays)?;
     let launch = launch_of(&machine, facts);
     let paths = facts.disks_of(&machine).into_iter().map(|disk| disk.path).collect();
-    let mut prepare = vec![Step::GiveTo { paths, owner: slot.uid }];
+    let mut prepare = filling::settled(&machine);
+    machine.filling = None;
+    prepare.push(Step::GiveTo { paths, owner: slot.uid });
     prepare.extend(run(&machine, &launch, &slot, Boot::Cold, facts));
     let id = machine.id.clone();
     Ok(Plan {
@@ -173,6 +176,8 @@ pub fn retire(machine: &Machine, run: &Run, change: Change, facts: &Facts<'_>) -
 pub fn delete(machine: &Machine, facts: &Facts<'_>) -> Plan {
     let layout = &facts.settings.layout;
     let mut finish = release(machine.phase.run());
+    let filling = machine.filling.as_ref();
+    finish.extend(filling.map(|filling| Step::EndFilling { place: filling.place.clone() }));
     finish.push(Step::RemoveTree {
         dir: layout.machine(&machine.id),
         scratch: layout.scratch(&facts.operation),
@@ -234,7 +239,7 @@ pub(super) fn run(
         },
     };
     let initrd = machine.artifact.initrd_url.is_some().then(|| dir.join(machine_file::INITRD));
-    let spec = LaunchSpec {
+    let mut spec = LaunchSpec {
         launch: launch.clone(),
         shape: machine.shape,
         kernel: dir.join(machine_file::KERNEL),
@@ -245,6 +250,11 @@ pub(super) fn run(
         boot,
         tuning: machine.tuning,
     };
+    if let Some(filling) = &machine.filling
+        && !spec.boot.is_from_kernel()
+    {
+        filling::show(&mut spec, &filling.place);
+    }
     [Step::BuildSlot { slot: slot.clone() }, Step::Launch { spec: Box::new(spec) }]
 }
 

@@ -11,6 +11,7 @@ pub mod compatibility;
 mod disk;
 mod facts;
 pub mod files;
+pub mod filling;
 pub mod fork;
 pub mod machine;
 pub mod mount;
@@ -36,6 +37,7 @@ use contract::operation::OperationKind;
 use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
+use crate::port::FillingPlace;
 use crate::record::Slot;
 use crate::step::Step;
 
@@ -84,6 +86,15 @@ impl Plan {
     pub fn built_slots(&self) -> impl Iterator<Item = &Slot> {
         self.prepare.iter().filter_map(|step| match step {
             Step::BuildSlot { slot } => Some(slot),
+            _ => None,
+        })
+    }
+
+    /// The fillings that the plan begins or ends.
+    pub fn fillings(&self) -> impl Iterator<Item = &FillingPlace> {
+        self.prepare.iter().chain(&self.finish).filter_map(|step| match step {
+            Step::StartFilling { request } => Some(&request.place),
+            Step::AwaitFilled { place, .. } | Step::EndFilling { place } => Some(place),
             _ => None,
         })
     }

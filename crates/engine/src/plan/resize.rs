@@ -41,6 +41,7 @@ pub fn plan(
     let may_restart = Permission::of_request(request.restart);
     let is_online = matches!(machine.phase, Phase::Running { .. })
         && !is_remembered
+        && machine.filling.is_none()
         && disk::grows_online(machine.vmm, facts);
     if is_online {
         return committed(machine, shape, storage_bytes, facts).map(Some);

@@ -12,7 +12,7 @@ use crate::record::{Machine, Memory, Volume};
 use crate::step::Step;
 
 use super::machine::{await_ready, launch_of, release, run, started};
-use super::{Facts, Hold, Plan, Refusal};
+use super::{Facts, Hold, Plan, Refusal, filling};
 
 /// What is to be different afterwards.
 pub(super) struct Restart {
@@ -43,6 +43,7 @@ pub(super) fn plan(
     changed.phase = Phase::Stopped { reason: None };
     changed.restored_from = None;
     changed.memory = Memory::Own;
+    changed.filling = None;
     changed.identity = None;
     changed.started_at = Some(facts.now);
     let slot = facts.free_slot()?;
@@ -53,6 +54,7 @@ pub(super) fn plan(
         deadline_ms: facts.settings.deadlines.stop_ms,
     }];
     prepare.extend(release(Some(old)));
+    prepare.extend(filling::settled(machine));
     prepare.extend(between);
     let paths = facts.disks_of(&changed).into_iter().map(|disk| disk.path).collect();
     prepare.push(Step::GiveTo { paths, owner: slot.uid });

@@ -3,6 +3,7 @@
 use contract::ErrorCode;
 use contract::artifact::{ArtifactId, SnapshotArtifact};
 use contract::chunked::ChunkedSource;
+use contract::lazy::LazyRestore;
 use contract::machine::GuestProtocol;
 use contract::operation::OperationKind;
 use contract::restore::{DurableSnapshot, RestoreSnapshotRequest, Verify};
@@ -11,10 +12,12 @@ use contract::{PresignedUrl, Sha256Hex, VolumeId};
 use crate::claim::Claim;
 use crate::layout::machine_file;
 use crate::phase::Phase;
-use crate::port::{Boot, CheckDepth, DiskSource, DownloadTarget, FormTarget, FormUrl, PackPut};
+use crate::port::{
+    Boot, CheckDepth, DiskSource, DownloadTarget, FilledFile, FormTarget, FormUrl, PackPut,
+};
 use crate::record::{
-    Machine, Manifest, Memory, Mount, MountState, Origin, Slot, Snapshot, SnapshotOrigin, VmmKind,
-    Volume,
+    FillingRecord, Machine, Manifest, Memory, Mount, MountState, Origin, Slot, Snapshot,
+    SnapshotOrigin, VmmKind, Volume,
 };
 use crate::step::Step;
 
@@ -22,7 +25,7 @@ use super::machine::{
     artifact_is_allowed, await_ready, launch_of, place_kernel, run, started, system_volume,
 };
 use super::snapshot::is_whole;
-use super::{Facts, Hold, Plan, Refusal, compatibility};
+use super::{Facts, Hold, Plan, Refusal, compatibility, filling};
 
 /// Where the bytes are.
 #[derive(Debug)]
@@ -65,7 +68,8 @@ pub fn plan(
     let user_volume_ids: Vec<VolumeId> =
         (1..).take(user_disks.len()).map(|number| VolumeId::user_of(id, number)).collect();
     facts.own_volumes_are_new(id, &user_volume_ids)?;
-    let machine = Machine {
+    let lazy = filling::asked(request, source, origin.host.vmm)?;
+    let mut machine = Machine {
         id: id.clone(),
         artifact: request.artifact.clone(),
         shape: origin.host.shape,
@@ -79,6 +83,7 @@ pub fn plan(
         user_volume_ids,
         relays: facts.relays_for_start(&[])?,
         memory,
+        filling: None,
         restored_from: Some(origin.snapshot.clone()),
         machine_id_hex: format!("{:032x}", facts.random),
         identity: None,
@@ -89,15 +94,20 @@ pub fn plan(
         created_at: facts.now,
         started_at: Some(facts.now),
     };
+    if lazy.is_some() {
+        let place = filling::place_of(&machine, facts);
+        machine.filling = Some(FillingRecord { place, missing_bytes: None });
+    }
     let slot = facts.free_slot()?;
     let launch = launch_of(&machine, facts);
     let mut prepare = vec![Step::MakeDir { dir: launch.dir.clone() }];
     let files = Placement { manifest, machine: &machine, slot: &slot, facts };
     match source {
         Source::Local(_) => prepare.extend(files.local(depth(request.verify))),
-        Source::Durable(durable) => prepare.extend(match &durable.chunked {
-            Some(chunked) => files.chunked(chunked),
-            None => files.durable(durable)?,
+        Source::Durable(durable) => prepare.extend(match (&durable.chunked, lazy) {
+            (_, Some(lazy)) => files.filled(lazy),
+            (Some(chunked), None) => files.chunked(chunked),
+            (None, None) => files.durable(durable)?,
         }),
     }
     prepare.extend(place_kernel(&request.artifact, &launch));
@@ -287,6 +297,17 @@ impl Placement<'_> {
         let scratch = layout.scratch(&self.facts.operation);
         steps.push(Step::RemoveTree { dir: packs, scratch });
         steps
+    }
+
+    /// The document; all files come while the machine runs.
+    fn filled(&self, lazy: (&LazyRestore, &ChunkedSource)) -> Vec<Step> {
+        let Self { manifest, machine, slot, facts } = *self;
+        let place = filling::place_of(machine, facts);
+        filling::begin(lazy, &place, manifest, slot, facts, |artifact| FilledFile {
+            artifact,
+            to: self.target(artifact),
+            size_bytes: self.grown(artifact),
+        })
     }
 
     fn target(&self, artifact: ArtifactId) -> camino::Utf8PathBuf {

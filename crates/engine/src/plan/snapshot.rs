@@ -13,7 +13,7 @@ use crate::port::{DiskSource, SealRequest};
 use crate::record::{Machine, Memory, Origin, Snapshot, SnapshotOrigin, SnapshotState, VmmKind};
 use crate::step::Step;
 
-use super::{Change, Facts, Hold, Plan, Refusal, chunked};
+use super::{Change, Facts, Hold, Plan, Refusal, chunked, filling};
 
 /// Takes a snapshot of a running machine. `origin` is what the VMM says a snapshot depends on here and now.
 pub fn create(
@@ -82,6 +82,12 @@ pub(super) fn take(
     let launch = &run.launch;
     let scratch = layout.scratch(&facts.operation);
     let (memory, disks) = (launch.dir.join(machine_file::MEMORY), facts.disks_of(machine));
+    // What is filled is cloned where it lies, and synced through where the guest uses it.
+    let filling = machine.filling.as_ref();
+    let used = |path: camino::Utf8PathBuf| match filling {
+        Some(filling) => filling.place.shown(&path),
+        None => path,
+    };
     let has_agent = machine.guest_protocol == GuestProtocol::Agent;
     let clone = |from: camino::Utf8PathBuf, name: &str| Step::CloneFile {
         source: DiskSource::File { path: from },
@@ -91,9 +97,10 @@ pub(super) fn take(
     };
 
     let mut prepare = vec![Step::MakeDir { dir: scratch.clone() }];
-    let mut dirty: Vec<_> = disks.iter().map(|disk| disk.path.clone()).collect();
+    prepare.extend(filling.map(filling::waited));
+    let mut dirty: Vec<_> = disks.iter().map(|disk| used(disk.path.clone())).collect();
     if memory_is_cloned(machine)? {
-        dirty.push(memory.clone());
+        dirty.push(used(memory.clone()));
     }
     prepare.push(Step::SyncDirty { paths: dirty.clone() });
     if has_agent {
@@ -103,11 +110,15 @@ pub(super) fn take(
             deadline_ms: deadlines.agent_ms,
         });
         // What the guest wrote meanwhile would be written back within the pause, before a file can share its blocks.
-        prepare.push(Step::SyncDirty { paths: dirty });
+        prepare.push(Step::SyncDirty { paths: dirty.clone() });
     }
     prepare.push(Step::Pause { launch: launch.clone(), limit_ms });
     let captured = scratch.join(snapshot_file::CAPTURED);
     prepare.push(Step::Capture { launch: launch.clone(), into: captured.clone() });
+    if filling.is_some() {
+        // What the guest wrote to shown memory reaches the file only so.
+        prepare.push(Step::SyncDirty { paths: dirty });
+    }
     if memory_is_cloned(machine)? {
         prepare.push(clone(memory, snapshot_file::MEMORY));
     }

@@ -14,7 +14,7 @@ use crate::record::{MAXIMUM_USER_DISKS, Machine, Volume};
 use crate::step::Step;
 
 use super::restart::{self, Permission, Restart, Way};
-use super::{Change, Facts, Hold, Plan, Refusal, disk};
+use super::{Change, Facts, Hold, Plan, Refusal, disk, filling};
 
 /// From what ext4 makes sense on, to what a disk may be.
 const SIZE_BYTES: std::ops::RangeInclusive<u64> = (16 << 20)..=(64 << 40);
@@ -185,6 +185,7 @@ pub fn detach(
     let kind = OperationKind::DetachVolume;
     match restart::way(machine, may_restart, "give up a disk")? {
         Way::AtRest => {
+            filling::is_over(machine, "give up a disk")?;
             let change = Change::VolumeDetached { volume: id.clone(), machine: machine.id.clone() };
             Ok(at_rest(kind, id, machine, moving, change, clearing, facts))
         }

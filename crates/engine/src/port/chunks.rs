@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::{ArtifactSum, Manifest, SealedArtifact, SnapshotOrigin};
 
-use super::{Forms, PortError};
+use super::{Filling, Forms, PortError};
 
 /// What is sealed, and as what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,9 +76,9 @@ pub trait PartSink: Send + Sync {
     ) -> Result<(), PortError>;
 }
 
-/// Bytes of snapshots, raw; their chunked forms are [`Forms`]'.
+/// Bytes of snapshots, raw; their chunked forms are [`Forms`]', files that are filled while a guest uses them [`Filling`]'s.
 #[async_trait]
-pub trait Chunks: Forms + Send + Sync {
+pub trait Chunks: Forms + Filling + Send + Sync {
     /// Seals captured files: hashed, root-owned, 0444, synced, with manifest and the identity of every file. The directory
     /// remembers the operation.
     async fn seal(

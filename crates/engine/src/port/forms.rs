@@ -39,12 +39,12 @@ pub struct CutJob {
     pub key: Secret,
 }
 
-/// A pack on its way to an object store.
+/// A pack on its way to an object store or from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackPut {
     /// Which pack.
     pub pack: PackId,
-    /// The pre-signed PUT. A secret.
+    /// The pre-signed PUT or GET. A secret.
     pub url: PresignedUrl,
 }
 

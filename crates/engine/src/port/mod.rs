@@ -10,6 +10,7 @@ mod chunks;
 mod clock;
 mod error;
 mod files;
+mod filling;
 mod forms;
 mod guest;
 mod journal;
@@ -22,6 +23,7 @@ pub use chunks::{
 pub use clock::Clock;
 pub use error::{Fault, PortError};
 pub use files::{DiskSource, Files};
+pub use filling::{Fill, FillRequest, FilledFile, Filling, FillingPlace};
 pub use forms::{
     ChunkCheck, CutJob, FormPack, FormTarget, FormUrl, Forms, KnownForm, PackPut, SendJob, Sent,
 };

@@ -8,10 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::phase::Phase;
 
-use super::Mount;
-use super::Tuning;
-
-use super::RelayPort;
+use super::{FillingRecord, Mount, RelayPort, Tuning};
 
 /// Which VMM runs a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -94,6 +91,9 @@ pub struct Machine {
     /// Stores that its guest mounts, oldest first.
     #[serde(default)]
     pub mounts: Vec<Mount>,
+    /// Its files that are filled while it runs, of a lazy restore.
+    #[serde(default)]
+    pub filling: Option<FillingRecord>,
     /// What it does now.
     pub phase: Phase,
     /// When its record was made.

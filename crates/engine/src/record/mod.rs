@@ -1,6 +1,7 @@
 //! What the daemon remembers, as it stands in the store: strict, versioned by the store's schema, changed only by commits.
 
 mod command;
+mod filling;
 mod machine;
 mod mount;
 mod operation;
@@ -11,6 +12,7 @@ mod tuning;
 mod volume;
 
 pub use command::CommandOutcome;
+pub use filling::FillingRecord;
 pub use machine::{MAXIMUM_USER_DISKS, Machine, Memory, Shape, VmmKind};
 pub use mount::{Mount, MountState};
 pub use operation::{Finding, Moment, Operation, OperationError};

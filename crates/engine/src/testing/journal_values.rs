@@ -83,6 +83,7 @@ pub(super) fn start(machine: &str, number: u8) -> Change {
         user_volume_ids: vec![],
         relays: vec![RelayPort { name: PortName::Ssh, host_port: 40_000 }],
         memory: Memory::Own,
+        filling: None,
         restored_from: None,
         machine_id_hex: "0".repeat(32),
         identity: None,

@@ -133,6 +133,7 @@ pub(crate) fn machine(name: &str) -> Machine {
         user_volume_ids: vec![],
         relays: relays(0),
         memory: Memory::Own,
+        filling: None,
         restored_from: None,
         machine_id_hex: format!("{:032x}", 0xabc),
         identity: None,

@@ -5,6 +5,7 @@
 mod chunked;
 mod facts;
 mod files;
+mod filled;
 mod forks;
 mod machines;
 mod mounts;

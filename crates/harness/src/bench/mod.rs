@@ -13,6 +13,7 @@ mod files;
 mod firecracker;
 mod forks;
 mod idle;
+mod lazy;
 mod pause;
 mod records;
 mod sample;
@@ -28,6 +29,7 @@ pub use figure::Figure;
 use chunked::Change;
 use figure::Results;
 use files::Direction;
+use lazy::Order;
 use scene::Scene;
 
 /// What can be measured.
@@ -56,6 +58,8 @@ enum Benchmark {
     SecondUploadScattered,
     IdleSnapshotMib,
     IdleSnapshotCpu,
+    LazyRestore,
+    LazyRestorePrefetch,
     FcCreate,
     FcStop,
     FcRestore,
@@ -69,7 +73,7 @@ enum Benchmark {
 }
 
 impl Benchmark {
-    const ALL: [Self; 33] = [
+    const ALL: [Self; 35] = [
         Self::CreateReady,
         Self::RestoreReady,
         Self::Pause256,
@@ -93,6 +97,8 @@ impl Benchmark {
         Self::SecondUploadScattered,
         Self::IdleSnapshotMib,
         Self::IdleSnapshotCpu,
+        Self::LazyRestore,
+        Self::LazyRestorePrefetch,
         Self::FcCreate,
         Self::FcStop,
         Self::FcRestore,
@@ -130,6 +136,8 @@ impl Benchmark {
             Self::SecondUploadScattered => "second_upload_scattered",
             Self::IdleSnapshotMib => "idle_snapshot_mib",
             Self::IdleSnapshotCpu => "idle_snapshot_cpu_s",
+            Self::LazyRestore => "lazy_restore",
+            Self::LazyRestorePrefetch => "lazy_restore_prefetch",
             Self::FcCreate => "fc_create",
             Self::FcStop => "fc_stop_ms",
             Self::FcRestore => "fc_restore",
@@ -175,6 +183,8 @@ impl Benchmark {
             Self::SecondUploadScattered => chunked::second_upload(name, scene, Change::Pages),
             Self::IdleSnapshotMib => idle::stored(name, scene).await,
             Self::IdleSnapshotCpu => idle::spent(name, scene).await,
+            Self::LazyRestore => lazy::restore(name, scene, Order::Unknown).await,
+            Self::LazyRestorePrefetch => lazy::restore(name, scene, Order::Recorded).await,
             Self::FcCreate => firecracker::create(name, scene).await,
             Self::FcStop => firecracker::stop(name, scene).await,
             Self::FcRestore => firecracker::restore(name, scene).await,

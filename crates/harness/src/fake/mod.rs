@@ -19,6 +19,7 @@ pub mod disk;
 mod effects;
 pub mod faults;
 pub mod files;
+mod filling;
 mod forms;
 pub mod guest;
 pub mod journal;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use camino::Utf8Path;
-use engine::layout::Layout;
+use engine::layout::{Layout, machine_file};
 use engine::record::Machine;
 
 use super::disk::Entry;
@@ -35,6 +35,14 @@ impl Picture {
                 .filter(|group| !known.contains(group))
                 .map(|group| format!("cgroup of {group} without a process")),
         );
+        let filled: BTreeSet<_> = state
+            .rows
+            .machines
+            .values()
+            .filter_map(|machine| Some(&machine.filling.as_ref()?.place.operation))
+            .collect();
+        let orphans = state.fillings.keys().filter(|operation| !filled.contains(operation));
+        lines.extend(orphans.map(|operation| format!("filling {operation} of no machine")));
         lines.extend(state.slots.iter().map(|(index, slot)| {
             format!("slot {index} whole {} open {:?}", slot.is_whole, slot.open)
         }));
@@ -89,8 +97,14 @@ impl fmt::Display for Picture {
 
 fn files(state: &State, layout: &Layout) -> Vec<String> {
     let cache = layout.artifacts();
-    let shown = state.disk.entries().filter(|(path, _)| !path.starts_with(&cache));
-    shown.map(|(path, entry)| file(state, layout, path, entry)).collect()
+    // Shown files are other names of those that are filled: whoever finds them full may take them away, whatever comes of it.
+    let is_shown = |path: &Utf8Path| {
+        path.ancestors()
+            .any(|part| part.ends_with(Utf8Path::new(machine_file::FILLING).join("files")))
+    };
+    let entries =
+        state.disk.entries().filter(|(path, _)| !path.starts_with(&cache) && !is_shown(path));
+    entries.map(|(path, entry)| file(state, layout, path, entry)).collect()
 }
 
 fn file(state: &State, layout: &Layout, path: &Utf8Path, entry: &Entry) -> String {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::content::{Content, Part};
 use super::disk::Disk;
+use super::filling::FakeFilling;
 use super::journal_rows::Rows;
 use super::objects::Objects;
 use super::process::Process;
@@ -53,6 +54,8 @@ pub struct State {
     pub ended: BTreeMap<OperationId, (bool, String)>,
     /// Cgroups, by the operation of the launch.
     pub cgroups: BTreeSet<OperationId>,
+    /// Fillings that have processes, by the operation that began them.
+    pub fillings: BTreeMap<OperationId, FakeFilling>,
     /// Network slots by index.
     pub slots: BTreeMap<u32, FakeSlot>,
     /// Relays of the living daemon, by port of the host.
@@ -84,6 +87,7 @@ impl World {
             processes: BTreeMap::new(),
             ended: BTreeMap::new(),
             cgroups: BTreeSet::new(),
+            fillings: BTreeMap::new(),
             slots: BTreeMap::new(),
             relays: BTreeMap::new(),
             foreign_listeners: BTreeSet::new(),
@@ -113,6 +117,7 @@ impl World {
         state.processes.clear();
         state.ended.clear();
         state.cgroups.clear();
+        state.fillings.clear();
         state.slots.clear();
         state.relays.clear();
         state.boots += 1;

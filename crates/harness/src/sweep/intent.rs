@@ -2,6 +2,7 @@
 
 use contract::artifact::{ArtifactId, SnapshotArtifact};
 use contract::chunked::ChunkSnapshotRequest;
+use contract::lazy::LazyRestore;
 use contract::machine::{CreateMachineRequest, GuestProtocol, PortName, ResizeMachineRequest};
 use contract::restore::{DurableSnapshot, LocalSnapshot, RestoreSnapshotRequest, RestoreSource};
 use contract::snapshot::CreateSnapshotRequest;
@@ -62,6 +63,8 @@ pub enum Intent {
     SendForm(&'static str),
     /// Restore from it.
     RestoreForm(&'static str, &'static str),
+    /// Restore from it, filled while it runs.
+    RestoreLazily(&'static str, &'static str),
     /// Publish a port of a machine.
     Publish(&'static str, &'static str),
     /// Take it back.
@@ -108,7 +111,9 @@ impl Intent {
     pub fn plan(&self, daemon: &FakeDaemon) -> Result<Plan, Refusal> {
         let durable = match self {
             Self::RestoreDurable(name, _) => Some(publish(daemon, &snapshot_id(name))),
-            Self::RestoreForm(name, _) => Some(forms::publish(daemon, &snapshot_id(name))),
+            Self::RestoreForm(name, _) | Self::RestoreLazily(name, _) => {
+                Some(forms::publish(daemon, &snapshot_id(name)))
+            }
             _ => None,
         };
         let manifest = |rows: &Rows, name: &str| manifest_of(daemon, rows, name);
@@ -156,9 +161,14 @@ impl Intent {
                 let source = restore::Source::Local(snapshot);
                 plan_restore(&request, &source, &manifest(rows, from)?, facts)
             }
-            Self::RestoreDurable(from, name) | Self::RestoreForm(from, name) => {
+            Self::RestoreDurable(from, name)
+            | Self::RestoreForm(from, name)
+            | Self::RestoreLazily(from, name) => {
                 let durable = durable.clone().expect("made above");
-                let request = restore_request(name, RestoreSource::Durable(durable.clone()));
+                let source = RestoreSource::Durable(durable.clone());
+                let is_lazy = matches!(self, Self::RestoreLazily(..));
+                let lazy = is_lazy.then(LazyRestore::default);
+                let request = RestoreSnapshotRequest { lazy, ..restore_request(name, source) };
                 let source = restore::Source::Durable(&durable);
                 plan_restore(&request, &source, &manifest(rows, from)?, facts)
             }
@@ -248,6 +258,7 @@ impl Intent {
             | Self::Restore(_, name)
             | Self::RestoreDense(_, name)
             | Self::RestoreForm(_, name)
+            | Self::RestoreLazily(_, name)
             | Self::RestoreDurable(_, name) => Some(Self::Delete(name)),
             Self::Snapshot(_, name) => Some(Self::DeleteSnapshot(name)),
             Self::Start(name) => Some(Self::Stop(name)),

@@ -16,13 +16,14 @@ use super::support::{beyond, count, counted, in_place};
 const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// Sends what the store does not have of a snapshot, and answers its form and the bytes sent.
-async fn upload(
+pub(super) async fn upload(
     host: &Daemon,
     store: &StoreServer,
     id: &SnapshotId,
     have: &[PackId],
+    key: &Secret,
 ) -> Result<(ChunkedForm, u64), HarnessError> {
-    let request = ChunkSnapshotRequest { have: have.to_vec(), key: Secret::new(KEY) };
+    let request = ChunkSnapshotRequest { have: have.to_vec(), key: key.clone() };
     let form = host.client().chunk_snapshot(id, &request).await?;
     let missing = form.packs.iter().filter(|pack| pack.missing);
     let packs = missing.map(|pack| {
@@ -37,7 +38,8 @@ async fn upload(
     Ok((form, sent.sent_bytes))
 }
 
-fn source(
+/// What a restore is told of a form that was sent, without its key.
+pub(super) fn source(
     store: &StoreServer,
     id: &SnapshotId,
     form: &ChunkedForm,
@@ -50,8 +52,16 @@ fn source(
         manifest_url: store.sign_get(&format!("{id}/chunked.json"))?,
         manifest_sha256_hex: form.manifest.sha256_hex.clone(),
         packs: packs.collect::<Result<_, HarnessError>>()?,
-        key: Secret::new(KEY),
+        key: Secret::default(),
     })
+}
+
+fn sealed(
+    store: &StoreServer,
+    id: &SnapshotId,
+    form: &ChunkedForm,
+) -> Result<ChunkedSource, HarnessError> {
+    Ok(ChunkedSource { key: Secret::new(KEY), ..source(store, id, form)? })
 }
 
 #[test]
@@ -68,12 +78,12 @@ fn promise_p5_p7_p9_a_second_chunked_upload_is_small_and_restores_elsewhere_with
         let noise = machine.exec(digest).await?;
         let (first, second) = (snapshot_id("first")?, snapshot_id("second")?);
         machine.snapshot(first.as_str()).await?;
-        let (form, sent) = upload(&a, &store, &first, &[]).await?;
+        let (form, sent) = upload(&a, &store, &first, &[], &Secret::new(KEY)).await?;
         assert!(form.key_name.is_some());
         let value = counted(&machine).await?;
         machine.snapshot(second.as_str()).await?;
         let have: Vec<PackId> = form.packs.iter().map(|pack| pack.pack_id.clone()).collect();
-        let (form, sent_again) = upload(&a, &store, &second, &have).await?;
+        let (form, sent_again) = upload(&a, &store, &second, &have, &Secret::new(KEY)).await?;
         println!("the first upload sent {sent} bytes, the second {sent_again}");
         assert!(sent_again * 3 < sent, "{sent_again} after {sent}");
         // Asked again, with all that is there, nothing is missing.
@@ -89,13 +99,13 @@ fn promise_p5_p7_p9_a_second_chunked_upload_is_small_and_restores_elsewhere_with
         assert_eq!(check.problems, [""; 0]);
 
         let restored =
-            b.restore_chunked(&second, source(&store, &second, &form)?, "clone", &place.image);
+            b.restore_chunked(&second, sealed(&store, &second, &form)?, "clone", &place.image);
         let restored = restored.await?;
         let now = counted(&restored).await?;
         assert!(now >= value, "{now} after {value}");
         beyond(&restored, now).await?;
         assert_eq!(restored.exec("sha256sum /root/noise").await?, noise);
-        let mut wrong = source(&store, &second, &form)?;
+        let mut wrong = sealed(&store, &second, &form)?;
         wrong.key = Secret::new(KEY.replace("AQEB", "AgEB"));
         b.restore_chunked(&second, wrong, "twin", &place.image).await.expect_err("another key");
 

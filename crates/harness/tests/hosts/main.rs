@@ -8,6 +8,7 @@ mod deaths;
 mod disks;
 mod exec;
 mod files;
+mod filled;
 mod forks;
 mod full_disk;
 mod hostile;

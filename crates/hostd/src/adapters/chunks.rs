@@ -24,6 +24,7 @@ use super::chunk_words::{
     artifact_name, file_name, hex_of, secret, summary, transfer_error, verify_error,
 };
 use super::files::{give, grow};
+use super::filling::FillingGroups;
 use super::owned_dir::OwnedDirs;
 use super::seal_record::{SealRecord, SealedName};
 
@@ -37,17 +38,19 @@ pub struct HostChunks {
     seal_limits: SealLimits,
     manifest_limits: ManifestLimits,
     form_limits: ChunkedLimits,
+    pub(super) groups: FillingGroups,
 }
 
 impl HostChunks {
     /// Moves bytes with `client`; what is unpublished goes through `scratch`.
-    pub fn new(client: TransferClient, scratch: Utf8PathBuf) -> Self {
+    pub fn new(client: TransferClient, scratch: Utf8PathBuf, groups: FillingGroups) -> Self {
         Self {
             client,
             owned: OwnedDirs::new(scratch),
             seal_limits: SealLimits::default(),
             manifest_limits: ManifestLimits::default(),
             form_limits: ChunkedLimits::default(),
+            groups,
         }
     }
 

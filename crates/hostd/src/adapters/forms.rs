@@ -234,7 +234,7 @@ impl HostChunks {
         })
     }
 
-    fn document(&self, dir: &Utf8Path) -> Result<FormDocument, PortError> {
+    pub(super) fn document(&self, dir: &Utf8Path) -> Result<FormDocument, PortError> {
         let path = dir.join(DOCUMENT_NAME);
         FormDocument::read(&path, self.form_limits().document_bytes)
             .map(|(document, _)| document)

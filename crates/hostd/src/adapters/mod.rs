@@ -6,6 +6,7 @@ mod chunks;
 pub(crate) mod command;
 mod exec_token;
 mod files;
+mod filling;
 mod form_transfer;
 mod forms;
 mod guest;
@@ -19,6 +20,8 @@ pub use artifacts::{ArtifactCache, ArtifactError};
 pub use chunks::HostChunks;
 pub use exec_token::ExecTokens;
 pub use files::HostFiles;
+pub use filling::FillingGroups;
+pub(crate) use filling::groups as filling_groups;
 pub(crate) use forms::tenant_key;
 pub use guest::HostGuest;
 

@@ -128,11 +128,15 @@ impl Config {
     fn check_uids(&self) -> Result<(), ConfigError> {
         let block = parse_block(&self.network.address_block).map_err(ConfigError::Block)?;
         // The last uid is kept by the kernel for "no change".
-        let fits = self.first_uid.checked_add(block.slots()).is_some_and(|end| end < u32::MAX);
+        let fits = block
+            .slots()
+            .checked_mul(2)
+            .and_then(|uids| self.first_uid.checked_add(uids))
+            .is_some_and(|end| end < u32::MAX);
         require(
             self.first_uid >= 65_536 && fits,
             "first_uid",
-            "it is 65536 or more, and leaves room for a uid per slot of network.address_block",
+            "it is 65536 or more, and leaves room for two uids per slot of network.address_block",
         )
     }
 

@@ -39,7 +39,7 @@ pub struct Config {
     pub network: Network,
     /// Relays from ports of the host to ports of guests.
     pub relay: Relay,
-    /// Slot `n` runs its VMM under this uid plus `n`. 200000 lies above login users and beside the ranges that subuid files
+    /// Slot `n` runs its VMM under this uid plus `n`; what fills its files runs under that plus the number of slots. 200000 lies above login users and beside the ranges that subuid files
     /// usually give away (100000 to 165535).
     pub first_uid: u32,
     /// How much the cache of kernels and root images may take, in bytes. 20 GiB hold a handful of images in several versions.

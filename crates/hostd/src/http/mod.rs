@@ -2,7 +2,7 @@
 //!
 //! - [`router`]: every endpoint of the contract's table at its handler; [`serve`]: the listeners; `auth`: the token.
 //! - `decode` reads requests, `mutate` runs them, `encode` makes answers of records, `error` of everything else.
-//! - One file per resource: `machines`, `snapshots`, `transfer` (upload and restore), `bytes`, `exec`, `files`, `published_ports`, `mounts`, `volumes`, `operations`, `storage`, `host`.
+//! - One file per resource: `machines`, `snapshots`, `transfer` (upload and restore), `bytes`, `exec`, `files`, `filling`, `published_ports`, `mounts`, `volumes`, `operations`, `storage`, `host`.
 //! - `by_host` leads to guests what is meant for their published HTTP ports.
 
 mod answer;
@@ -16,6 +16,7 @@ mod encode;
 mod error;
 mod exec;
 mod files;
+mod filling;
 mod fork;
 mod host;
 mod machines;

@@ -13,8 +13,8 @@ use super::api::Api;
 use super::auth::{Token, require};
 use super::error::Failure;
 use super::{
-    bytes, chunked, exec, files, fork, host, machines, mounts, operations, published_ports,
-    snapshots, storage, transfer, volumes,
+    bytes, chunked, exec, files, filling, fork, host, machines, mounts, operations,
+    published_ports, snapshots, storage, transfer, volumes,
 };
 
 /// The router under construction, and the names of what it serves.
@@ -83,6 +83,7 @@ fn table() -> Table {
         .serve(endpoint::ListPublishedPorts, published_ports::list)
         .serve(endpoint::CreatePublishedPort, published_ports::create)
         .serve(endpoint::DeletePublishedPort, published_ports::delete)
+        .serve(endpoint::ShowFilling, filling::show)
         .serve(endpoint::ListMounts, mounts::list)
         .serve(endpoint::CreateMount, mounts::create)
         .serve(endpoint::DeleteMount, mounts::delete)

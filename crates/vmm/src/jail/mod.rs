@@ -15,6 +15,7 @@
 //! Firecracker brings a jailer of its own: [`jailer`] lays out its files and keeps its output in the same way.
 //! Nothing but pid, start time and boot id of the keeper leads back to the daemon: it may end at any time.
 
+mod companion;
 mod descriptors;
 pub mod exit_record;
 mod failure;
@@ -32,4 +33,5 @@ pub mod spec;
 mod sys;
 mod word;
 
+pub use companion::start_companion;
 pub use spawn::{JailError, Launcher, spawn};

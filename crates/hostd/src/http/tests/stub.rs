@@ -11,15 +11,16 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use camino::{Utf8Path, Utf8PathBuf};
 use contract::artifact::ArtifactId;
+use contract::lazy::Touched;
 use contract::machine::Egress;
 use contract::{MachineId, OperationId, PresignedUrl, Secret, Sha256Hex};
 use engine::host::Host;
 use engine::layout::Layout;
 use engine::plan::{Capacity, Deadlines, Defaults, Overcommit, Settings};
 use engine::port::{
-    CheckDepth, Chunks, DiskSource, DownloadTarget, Fault, Files, GrownDisk, Launch, LaunchSpec,
-    Network, Observation, OpenRelay, Opened, OriginOf, PartSink, PortError, Relay, RunState,
-    SealRequest, UploadJob, Vmm, VmmHandle,
+    CheckDepth, Chunks, DiskSource, DownloadTarget, Fault, Files, Fill, FillRequest, Filling,
+    FillingPlace, GrownDisk, Launch, LaunchSpec, Network, Observation, OpenRelay, Opened, OriginOf,
+    PartSink, PortError, Relay, RunState, SealRequest, UploadJob, Vmm, VmmHandle,
 };
 use engine::record::{ArtifactSum, Manifest, Origin, SealedArtifact, Shape, Slot, VmmKind};
 use engine::runner::Runner;
@@ -199,6 +200,31 @@ impl Agents for Yes {
     fn client(&self, launch: &Launch) -> guest::client::Client {
         let socket = launch.dir.join("agent.sock").into();
         guest::client::Client::new(guest::client::Target::Unix { socket })
+    }
+}
+
+#[async_trait]
+impl Filling for Yes {
+    async fn start_filling(&self, _: &FillRequest) -> Done {
+        Ok(())
+    }
+    async fn filling(&self, _: &FillingPlace) -> Done<Fill> {
+        Ok(Fill::Full)
+    }
+    async fn await_filled(&self, _: &FillingPlace, _: Duration) -> Done {
+        Ok(())
+    }
+    async fn working_set(&self, _: &FillingPlace) -> Done<Vec<Touched>> {
+        Ok(vec![])
+    }
+    async fn end_filling(&self, _: &FillingPlace) -> Done {
+        Ok(())
+    }
+    async fn carried_fillings(&self) -> Done<Vec<OperationId>> {
+        Ok(vec![])
+    }
+    async fn end_orphan_filling(&self, _: &OperationId) -> Done {
+        Ok(())
     }
 }
 
