@@ -91,22 +91,56 @@ pub(crate) fn holds(place: &Path, data: &[u8], mode: u32, owner: Option<Owner>) 
 }
 
 fn settle_in_place(place: &Path, data: &[u8], mode: u32) -> io::Result<bool> {
-    let found = Found::open(place, OpenOptions::new().read(true).write(true))?;
-    if !found.is_plain(mode) || found.meta.uid() != 0 || found.meta.len() > MOST_IN_PLACE {
-        return Ok(false);
-    }
-    let old = found.text()?;
-    if old == data {
-        return Ok(true);
-    }
-    found.file.write_all_at(data, 0)?;
-    if old.len() > data.len() {
-        found.file.set_len(data.len() as u64)?;
-    }
+    let Some(file) = InPlace::open(place, mode)? else { return Ok(false) };
+    file.settle(data)?;
     Ok(true)
 }
 
+/// A plain file of root's with one name, open to be changed in place.
+#[derive(Debug)]
+pub(crate) struct InPlace {
+    found: Found,
+    text: Vec<u8>,
+}
+
+impl InPlace {
+    /// `None` when it is of another kind, has another mode, or is too large.
+    pub(crate) fn open(place: &Path, mode: u32) -> io::Result<Option<InPlace>> {
+        let found = Found::open(place, OpenOptions::new().read(true).write(true))?;
+        if !found.is_plain(mode) || found.meta.uid() != 0 || found.meta.len() > MOST_IN_PLACE {
+            return Ok(None);
+        }
+        let text = found.text()?;
+        Ok(Some(InPlace { found, text }))
+    }
+
+    /// What it held when it was opened.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Nobody has changed or replaced it since it was opened.
+    pub(crate) fn is_current(&self) -> bool {
+        let (then, now) = (&self.found.meta, self.found.file.metadata());
+        let stamp = |meta: &Metadata| (meta.nlink(), meta.len(), meta.ctime(), meta.ctime_nsec());
+        now.is_ok_and(|now| stamp(&now) == stamp(then))
+    }
+
+    /// Makes it hold `data`; see [`settle`].
+    pub(crate) fn settle(&self, data: &[u8]) -> io::Result<()> {
+        if self.text == data {
+            return Ok(());
+        }
+        self.found.file.write_all_at(data, 0)?;
+        if self.text.len() > data.len() {
+            self.found.file.set_len(data.len() as u64)?;
+        }
+        Ok(())
+    }
+}
+
 /// A file that is there already.
+#[derive(Debug)]
 struct Found {
     file: File,
     meta: Metadata,

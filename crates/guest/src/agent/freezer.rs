@@ -22,6 +22,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::{sleep, timeout};
 
 use super::cgroup::Cgroup;
+use super::foreseen::Foreseen;
 use crate::framing::{LinkStatus, Presence};
 
 /// Between two questions to a host that does not answer.
@@ -66,6 +67,8 @@ pub(crate) struct Freezer {
 struct State {
     frozen_since: Option<Instant>,
     freezes: u64,
+    /// Ends with the freeze: its open files would keep file systems from being unmounted.
+    foreseen: Option<Foreseen>,
 }
 
 /// What was so when the guest was frozen.
@@ -147,6 +150,14 @@ impl Freezer {
         freezing.await.map_err(|_ended| FreezeError::Ending)?
     }
 
+    /// Keeps what was seen in the freeze of this count, while it lasts.
+    pub(crate) async fn keep(&self, freeze: u64, foreseen: Foreseen) {
+        let mut held = self.hold().await;
+        if held.state.frozen_since.is_some() && held.state.freezes == freeze {
+            held.state.foreseen = Some(foreseen);
+        }
+    }
+
     /// Thaws; answers for how long it was frozen, `None` when it was not.
     pub(crate) async fn thaw(&self) -> Result<Option<Duration>, FreezeError> {
         self.hold().await.thaw()
@@ -198,9 +209,9 @@ impl Held {
         self.cgroup.as_ref().is_some_and(Cgroup::is_freezing)
     }
 
-    /// The count of the freeze that lasts; `None` when the guest is not frozen.
-    pub(crate) fn freeze_count(&self) -> Option<u64> {
-        self.state.frozen_since.map(|_| self.state.freezes)
+    /// What was seen in the freeze that lasts.
+    pub(crate) fn take_foreseen(&mut self) -> Option<Foreseen> {
+        self.state.foreseen.take()
     }
 
     async fn freeze(&mut self, within: Duration) -> Result<Duration, FreezeError> {
@@ -214,6 +225,7 @@ impl Held {
         .await
         .map_err(|_ended| FreezeError::Ending)?;
         self.state.freezes += 1;
+        self.state.foreseen = None;
         match frozen {
             Ok(true) => {
                 self.state.frozen_since.get_or_insert_with(Instant::now);
@@ -232,6 +244,7 @@ impl Held {
 
     /// Thaws, whatever the state is thought to be.
     pub(crate) fn thaw(&mut self) -> Result<Option<Duration>, FreezeError> {
+        self.state.foreseen = None;
         let Some(cgroup) = &self.cgroup else { return Ok(None) };
         cgroup.thaw().map_err(FreezeError::Cgroup)?;
         self.thaws.send_modify(|count| *count += 1);

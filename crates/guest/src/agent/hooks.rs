@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::helper::{self, HelperError, is_program};
@@ -28,32 +27,21 @@ pub(crate) enum HooksError {
 /// The programs as they were seen at a freeze: until that freeze ends no process of the guest changes them.
 ///
 /// A directory is expensive to read for a clone that has just been emulated anew.
-#[derive(Debug, Default)]
-pub(crate) struct SeenHooks(Mutex<Option<Seen>>);
-
 #[derive(Debug)]
-struct Seen {
-    freeze: u64,
+pub(crate) struct SeenHooks {
     changed: SystemTime,
     hooks: Vec<PathBuf>,
 }
 
 impl SeenHooks {
-    /// Looks, in the freeze of this count. What cannot be read is read again when it is needed.
-    pub(crate) fn look(&self, places: &Places, freeze: u64) {
-        let seen = changed(places)
-            .and_then(|changed| Some(Seen { freeze, changed, hooks: list(places).ok()? }));
-        *self.lock() = seen;
+    /// Looks. What cannot be read is read again when it is needed.
+    pub(crate) fn look(places: &Places) -> Option<SeenHooks> {
+        Some(SeenHooks { changed: changed(places)?, hooks: list(places).ok()? })
     }
 
-    /// What was seen at this freeze, where the directory is as it was. `None`: look again.
-    fn at(&self, places: &Places, freeze: u64) -> Option<Vec<PathBuf>> {
-        let seen = self.lock().take()?;
-        (seen.freeze == freeze && changed(places)? == seen.changed).then_some(seen.hooks)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Seen>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What was seen, where the directory is as it was. `None`: look again.
+    fn if_current(self, places: &Places) -> Option<Vec<PathBuf>> {
+        (changed(places)? == self.changed).then_some(self.hooks)
     }
 }
 
@@ -62,14 +50,13 @@ fn changed(places: &Places) -> Option<SystemTime> {
     fs::metadata(places.path(DIRECTORY)).and_then(|meta| meta.modified()).ok()
 }
 
-/// Runs all of a machine, in the freeze of this count or in none, each with this deadline, and stops at the first that fails: it may have been there to remove a secret.
+/// Runs all of a machine, which may have been seen before, each with this deadline, and stops at the first that fails: it may have been there to remove a secret.
 pub(crate) async fn run_all(
     machine: &Machine,
-    freeze: Option<u64>,
+    seen: Option<SeenHooks>,
     deadline: Duration,
 ) -> Result<Vec<HookReport>, HooksError> {
-    let seen = freeze.and_then(|freeze| machine.seen_hooks.at(&machine.places, freeze));
-    let hooks = match seen {
+    let hooks = match seen.and_then(|seen| seen.if_current(&machine.places)) {
         Some(hooks) => hooks,
         None => list(&machine.places)?,
     };
@@ -118,17 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn hooks_seen_at_a_freeze_serve_that_freeze_alone_and_once_promise_p8() {
+    fn hooks_that_were_seen_are_the_hooks() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("etc/computer/clone.d")).unwrap();
         let places = Places::new(root.path().to_owned(), "/".into());
         add_hook(root.path(), "10-tokens");
-        let seen = SeenHooks::default();
-        seen.look(&places, 3);
-        assert_eq!(seen.at(&places, 4), None);
-        seen.look(&places, 4);
-        assert_eq!(seen.at(&places, 4).map(|hooks| hooks.len()), Some(1));
-        assert_eq!(seen.at(&places, 4), None);
+        let seen = SeenHooks::look(&places).unwrap();
+        assert_eq!(seen.if_current(&places), Some(list(&places).unwrap()));
     }
 
     #[test]
@@ -137,12 +120,11 @@ mod tests {
         let directory = root.path().join("etc/computer/clone.d");
         fs::create_dir_all(&directory).unwrap();
         let places = Places::new(root.path().to_owned(), "/".into());
-        let seen = SeenHooks::default();
-        seen.look(&places, 1);
+        let seen = SeenHooks::look(&places).unwrap();
         add_hook(root.path(), "10-tokens");
         // The clock of a file system is coarse: say that a second went by.
         let later = SystemTime::now() + Duration::from_secs(1);
         fs::File::open(&directory).unwrap().set_modified(later).unwrap();
-        assert_eq!(seen.at(&places, 1), None);
+        assert_eq!(seen.if_current(&places), None);
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::atomic_file;
 use super::cgroup::Cgroup;
 use super::connect::Access;
+use super::foreseen::{self, Foreseen};
 use super::init::SshServer;
 use super::login::{self, Webhook};
 use super::places::Places;
@@ -16,6 +17,9 @@ use super::ssh_keys::{self, SshKeysError};
 use super::users::User;
 use crate::limits;
 use crate::proto::{Identity, IdentityReport, LoginWebhook, SkippedPart};
+
+/// Whose signature lets a key in, with the file's mode.
+const CA_KEYS: (&str, u32) = ("/etc/ssh/trusted_user_ca_keys", 0o644);
 
 /// Why an identity was not applied in full. What came before it was.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,7 @@ pub(crate) enum IdentityError {
 /// Where the parts go.
 #[derive(Debug)]
 pub(crate) struct Applier<'a> {
+    pub(crate) foreseen: Option<&'a Foreseen>,
     pub(crate) places: &'a Places,
     pub(crate) login_user: &'a str,
     pub(crate) reaper: &'a Reaper,
@@ -57,7 +62,7 @@ impl Applier<'_> {
         }
         if let Some(machine_id) = &identity.machine_id {
             let line = format!("{machine_id}\n");
-            self.write("machine_id", "/etc/machine-id", &line, 0o444)?;
+            self.write("machine_id", foreseen::MACHINE_ID, &line)?;
             note(&mut report, "machine_id", Outcome::Applied);
         }
         if let Some(list) = &identity.authorized_keys {
@@ -82,9 +87,9 @@ impl Applier<'_> {
     }
 
     fn set_hostname(&self, hostname: &str) -> Result<Outcome, IdentityError> {
-        self.write("hostname", "/etc/hostname", &format!("{hostname}\n"), 0o644)?;
-        let hosts = fs::read_to_string(self.places.path("/etc/hosts")).unwrap_or_default();
-        self.write("hostname", "/etc/hosts", &with_own_name(&hosts, hostname), 0o644)?;
+        self.write("hostname", foreseen::HOSTNAME, &format!("{hostname}\n"))?;
+        let hosts = self.read(foreseen::HOSTS.0);
+        self.write("hostname", foreseen::HOSTS, &with_own_name(&hosts, hostname))?;
         if self.places.is_real_root() {
             rustix::system::sethostname(hostname.as_bytes()).map_err(|error| {
                 IdentityError::Kernel { part: "hostname", source: error.into() }
@@ -132,7 +137,7 @@ impl Applier<'_> {
             return Ok(Outcome::Skipped("the image has no /etc/ssh"));
         }
         let part = "trusted_user_ca_keys";
-        self.write(part, "/etc/ssh/trusted_user_ca_keys", &lines(keys), 0o644)?;
+        self.write(part, CA_KEYS, &lines(keys))?;
         Ok(Outcome::Applied)
     }
 
@@ -166,13 +171,24 @@ impl Applier<'_> {
         Ok(Outcome::Applied)
     }
 
+    /// A small file of the system; empty when there is none.
+    fn read(&self, path: &str) -> String {
+        match self.foreseen.and_then(|foreseen| foreseen.file(path)) {
+            Some(file) => String::from_utf8_lossy(file.text()).into_owned(),
+            None => fs::read_to_string(self.places.path(path)).unwrap_or_default(),
+        }
+    }
+
     fn write(
         &self,
         part: &'static str,
-        path: &str,
+        (path, mode): (&str, u32),
         text: &str,
-        mode: u32,
     ) -> Result<(), IdentityError> {
+        let known = self.foreseen.and_then(|foreseen| foreseen.file(path));
+        if known.is_some_and(|file| file.settle(text.as_bytes()).is_ok()) {
+            return Ok(());
+        }
         let path = self.places.path(path);
         atomic_file::settle(&path, text.as_bytes(), mode).map_err(|source| IdentityError::File {
             part,

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::cgroup::{Cgroup, Cgroups};
 use super::connect::Access;
 use super::exec::SessionTable;
+use super::foreseen::Foreseen;
 use super::freezer::Freezer;
-use super::hooks::SeenHooks;
 use super::identity::Applier;
 use super::init::SshServer;
 use super::login::Logins;
@@ -25,7 +25,6 @@ pub(crate) struct Machine {
     pub(crate) reaper: Reaper,
     pub(crate) cgroups: Option<Cgroups>,
     pub(crate) freezer: Freezer,
-    pub(crate) seen_hooks: SeenHooks,
     pub(crate) sessions: SessionTable,
     pub(crate) exec_access: Access,
     pub(crate) ssh_server: SshServer,
@@ -41,8 +40,10 @@ impl Machine {
         self.cgroups.as_ref().map(|cgroups| &cgroups.renew)
     }
 
-    pub(crate) fn identity_applier(&self) -> Applier<'_> {
+    /// With what was seen for it before.
+    pub(crate) fn identity_applier<'a>(&'a self, foreseen: Option<&'a Foreseen>) -> Applier<'a> {
         Applier {
+            foreseen,
             places: &self.places,
             login_user: &self.login_user,
             reaper: &self.reaper,

@@ -18,6 +18,7 @@ mod connect;
 mod exec;
 mod file_systems;
 mod files;
+mod foreseen;
 mod freezer;
 mod helper;
 mod hooks;

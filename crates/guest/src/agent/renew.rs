@@ -4,6 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::clock;
+use super::foreseen::Foreseen;
 use super::freezer::FreezeError;
 use super::hooks::{self, HooksError};
 use super::identity::IdentityError;
@@ -39,14 +40,16 @@ pub(crate) async fn renew(
     machine.logins.forget();
     // What the source mounted, it mounted with secrets of its own.
     machine.mounts.forget_all();
-    entropy::reseed(&request.seed).map_err(RenewError::Reseed)?;
+    let mut foreseen = held.take_foreseen();
+    reseed(foreseen.as_ref(), &request.seed).map_err(RenewError::Reseed)?;
     let clock_stepped_ns = clock::set(request.unix_time_ns).map_err(RenewError::Clock)?;
     let identity = match &request.identity {
-        Some(identity) => Some(machine.identity_applier().apply(identity).await?),
+        Some(identity) => Some(machine.identity_applier(foreseen.as_ref()).apply(identity).await?),
         None => None,
     };
     let hook_deadline = Duration::from_millis(request.hook_deadline_ms.into());
-    let hooks = hooks::run_all(machine, held.freeze_count(), hook_deadline).await?;
+    let seen_hooks = foreseen.as_mut().and_then(|foreseen| foreseen.hooks.take());
+    let hooks = hooks::run_all(machine, seen_hooks, hook_deadline).await?;
     let frozen = held.thaw().map_err(RenewError::Thaw)?;
     machine.count_renewal();
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -59,4 +62,11 @@ pub(crate) async fn renew(
         // The service says who it is.
         handshake: None,
     })
+}
+
+fn reseed(foreseen: Option<&Foreseen>, seed: &[u8]) -> io::Result<()> {
+    match foreseen.and_then(|foreseen| foreseen.entropy.as_ref()) {
+        Some(device) => entropy::reseed(device, seed),
+        None => entropy::reseed(&entropy::open()?, seed),
+    }
 }

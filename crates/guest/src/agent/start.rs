@@ -12,7 +12,6 @@ use super::cgroup::{Cgroup, Cgroups};
 use super::connect::{self, Access};
 use super::exec::SessionTable;
 use super::freezer::Freezer;
-use super::hooks::SeenHooks;
 use super::init::{self, SshServer};
 use super::login::{self, Logins};
 use super::machine::Machine;
@@ -140,7 +139,6 @@ fn machine(
         cgroups,
         exec_access: Access::default(),
         ssh_server: SshServer::default(),
-        seen_hooks: SeenHooks::default(),
         logins: Logins::default(),
         orders,
         renewals: AtomicU64::new(0),

@@ -1,7 +1,7 @@
 //! Adds randomness to the kernel's generator: see random(4).
 #![expect(unsafe_code, reason = "the ioctls of /dev/random take a variable-length struct")]
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 
@@ -23,11 +23,16 @@ struct PoolInfo {
     seed: [u32; MOST_WORDS],
 }
 
+/// The generator, for [`reseed`].
+pub(crate) fn open() -> io::Result<File> {
+    OpenOptions::new().write(true).open("/dev/urandom")
+}
+
 /// Credits the seed in full and makes the generator reseed from it at once. The rest of a last partial word is lost.
 ///
 /// # Errors
 /// Without CAP_SYS_ADMIN, or for a seed that is too short or too long.
-pub(crate) fn reseed(seed: &[u8]) -> io::Result<()> {
+pub(crate) fn reseed(device: &File, seed: &[u8]) -> io::Result<()> {
     if !SEED_BYTES.contains(&seed.len()) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
@@ -41,7 +46,6 @@ pub(crate) fn reseed(seed: &[u8]) -> io::Result<()> {
     info.seed_bytes = bytes;
     info.entropy_bits = bytes * 8;
 
-    let device = OpenOptions::new().write(true).open("/dev/urandom")?;
     // SAFETY: the descriptor is open for the whole call; the kernel reads a `rand_pool_info` and `seed_bytes` bytes
     // behind its two integers, all of which lie inside `info`, whose layout is C's.
     let added = unsafe { libc::ioctl(device.as_raw_fd(), RNDADDENTROPY, &raw const info) };
@@ -63,14 +67,15 @@ mod tests {
     #[test]
     fn a_seed_of_a_wrong_length_is_refused() {
         for length in [0, 31, 513] {
-            let error = reseed(&vec![7; length]).expect_err("too short or too long");
+            let error =
+                reseed(&open().unwrap(), &vec![7; length]).expect_err("too short or too long");
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         }
     }
 
     #[test]
     fn the_kernel_takes_a_seed_promise_p8() {
-        match reseed(&[7; 32]) {
+        match open().and_then(|device| reseed(&device, &[7; 32])) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 println!("skipped: no right to add entropy here ({error})");

@@ -9,6 +9,7 @@ use tonic::{Request, Response, Status};
 use super::{chain, invalid};
 use crate::agent::clock;
 use crate::agent::file_systems;
+use crate::agent::foreseen::Foreseen;
 use crate::agent::freezer::FreezeError;
 use crate::agent::identity::IdentityError;
 use crate::agent::info;
@@ -52,7 +53,8 @@ impl Control for ControlService {
         let identity = request.into_inner().identity.unwrap_or_default();
         let machine = self.machine.clone();
         let report =
-            to_the_end(async move { machine.identity_applier().apply(&identity).await }).await?;
+            to_the_end(async move { machine.identity_applier(None).apply(&identity).await })
+                .await?;
         let report = report.map_err(|error| match error {
             IdentityError::Invalid { .. } => invalid(&error),
             _ => Status::internal(chain(&error)),
@@ -73,7 +75,8 @@ impl Control for ControlService {
         &self,
         request: Request<ReseedRequest>,
     ) -> Result<Response<ReseedResponse>, Status> {
-        entropy::reseed(&request.into_inner().seed)
+        entropy::open()
+            .and_then(|device| entropy::reseed(&device, &request.into_inner().seed))
             .map_err(|error| Status::internal(format!("reseed: {error}")))?;
         Ok(Response::new(ReseedResponse {}))
     }
@@ -92,7 +95,8 @@ impl Control for ControlService {
         let self_thaw = Duration::from_millis(request.self_thaw_ms.into());
         let (took, freeze) =
             self.machine.freezer.freeze(deadline, self_thaw).await.map_err(freeze_status)?;
-        self.machine.seen_hooks.look(&self.machine.places, freeze);
+        let foreseen = Foreseen::look(&self.machine.places);
+        self.machine.freezer.keep(freeze, foreseen).await;
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         Ok(Response::new(FreezeResponse { took_us }))
     }
