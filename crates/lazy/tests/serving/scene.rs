@@ -1,6 +1,5 @@
 //! A job that real processes serve.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -25,17 +24,38 @@ use crate::store::Store;
 pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Why such a test cannot run here, printed; or none.
+/// Whether such a test cannot run here; the reason is printed.
 pub(crate) fn skipped() -> bool {
+    match lacking() {
+        Some(reason) => {
+            println!("skipped: {reason}");
+            true
+        }
+        None => false,
+    }
+}
+
+fn lacking() -> Option<String> {
     let is_root = std::fs::metadata("/proc/self")
         .is_ok_and(|self_| std::os::unix::fs::MetadataExt::uid(&self_) == 0);
-    let reason = match (is_root, File::options().read(true).write(true).open("/dev/fuse")) {
-        (false, _) => "needs root",
-        (true, Err(_)) => "needs /dev/fuse",
-        (true, Ok(_)) => return false,
-    };
-    println!("skipped: {reason}");
-    true
+    if !is_root {
+        return Some("needs root".to_owned());
+    }
+    let version = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = version.split(|letter: char| !letter.is_ascii_digit());
+    let mut number = || numbers.next().and_then(|text| text.parse().ok()).unwrap_or(0_u32);
+    if (number(), number()) < (6, 9) {
+        return Some(format!("needs Linux 6.9, this is {}", version.trim()));
+    }
+    let dir = TempDir::new().expect("a directory");
+    let dir = Utf8Path::from_path(dir.path()).expect("plain");
+    match mount::mount(dir) {
+        Err(error) => Some(format!("needs FUSE: {error}")),
+        Ok(_device) => {
+            mount::unmount(dir).expect("unmounted");
+            None
+        }
+    }
 }
 
 /// Bytes that no other seed gives, with a hole of four chunks after the first.
