@@ -11,7 +11,7 @@ use crate::phase::{Phase, Run};
 use crate::plan::{self, Capacity, Change, Facts};
 use crate::port::{Observation, PortError};
 use crate::record::{Machine, Operation};
-use crate::runner::Runner;
+use crate::runner::{Runner, Ticket};
 
 pub(crate) mod fillings;
 mod relays;
@@ -113,15 +113,13 @@ async fn retire_if_ended(
     let nobody = std::collections::BTreeSet::new();
     let facts = bare_facts(host, mint, &nobody);
     let plan = plan::machine::retire(machine, run, change, &facts);
-    let operation = Operation::new(plan, facts.now);
-    match runner.start(operation).await {
-        Ok(mut ticket) => {
-            if let Err(error) = ticket.closed().await {
-                warn!(machine = %machine.id, reason = error.reason, "not retired yet");
-            }
-        }
-        // Somebody works on it: a stop or delete under way sees the same.
-        Err(error) => info!(machine = %machine.id, %error, "not retired now"),
+    let Some(mut ticket) =
+        start_retiring(runner, machine, run, Operation::new(plan, facts.now)).await?
+    else {
+        return Ok(());
+    };
+    if let Err(error) = ticket.closed().await {
+        warn!(machine = %machine.id, reason = error.reason, "not retired yet");
     }
     Ok(())
 }
@@ -144,6 +142,40 @@ fn bare_facts<'a>(
         now: host.clock.now(),
         operation: mint.operation_id(),
         random: 0,
+    }
+}
+
+/// Begins to retire a machine that is still recorded as running this run. It may have been stopped, and started again, since it was looked
+/// at: nothing is planned while this looks again, and nobody who works on the machine is through while its claim is held.
+async fn start_retiring(
+    runner: &Runner,
+    machine: &Machine,
+    run: &Run,
+    operation: Operation,
+) -> Result<Option<Ticket>, PortError> {
+    let _planning = runner.planning().await;
+    let held = match runner.hold(&operation.plan.claims) {
+        Ok(held) => held,
+        // A stop or delete under way sees the same.
+        Err(error) => {
+            info!(machine = %machine.id, %error, "not retired now");
+            return Ok(None);
+        }
+    };
+    let recorded = runner.host().journal.machine(&machine.id).await?;
+    let is_as_seen = recorded.is_some_and(|recorded| {
+        recorded.phase.run().is_some_and(|now| now.launch.operation == run.launch.operation)
+    });
+    if !is_as_seen {
+        return Ok(None);
+    }
+    drop(held);
+    match runner.start(operation).await {
+        Ok(ticket) => Ok(Some(ticket)),
+        Err(error) => {
+            info!(machine = %machine.id, %error, "not retired now");
+            Ok(None)
+        }
     }
 }
 

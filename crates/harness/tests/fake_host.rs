@@ -1,6 +1,8 @@
 //! What happens to machines and their daemon on the fake host, short of a fault in every place.
 
+use contract::OperationId;
 use engine::phase::Phase;
+use engine::reconcile::{Mint, reconcile};
 use engine::record::Machine;
 use harness::fake::{FakeDaemon, Faults, OperateError};
 use harness::sweep::Intent;
@@ -31,6 +33,30 @@ async fn promise_p4_after_a_reboot_of_the_host_machines_are_stopped_with_that_re
     assert_eq!(only_machine(&daemon).phase, Phase::Stopped { reason });
     done(&daemon, Intent::Start("box")).await;
     assert!(matches!(only_machine(&daemon).phase, Phase::Running { .. }));
+}
+
+/// Stops the machine, as its caller would, between the reconciler's look at it and what the reconciler makes of that.
+struct StoppedMeanwhile<'a>(&'a FakeDaemon);
+
+impl Mint for StoppedMeanwhile<'_> {
+    fn operation_id(&self) -> OperationId {
+        for machine in self.0.world().lock().rows.machines.values_mut() {
+            machine.phase = Phase::Stopped { reason: None };
+        }
+        OperationId::from_parts(9999, [0; 10])
+    }
+}
+
+#[tokio::test]
+async fn promise_p14_a_machine_that_was_stopped_meanwhile_is_not_retired_for_the_run_that_was() {
+    let daemon = with_box().await;
+    let launch = only_machine(&daemon).phase.run().expect("it runs").launch.operation.clone();
+    daemon.world().lock().end_process(&launch, true, "the guest powered off");
+
+    reconcile(daemon.runner(), &StoppedMeanwhile(&daemon)).await;
+    daemon.quiet().await;
+
+    assert_eq!(only_machine(&daemon).phase, Phase::Stopped { reason: None });
 }
 
 #[tokio::test]
