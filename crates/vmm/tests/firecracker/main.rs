@@ -9,6 +9,7 @@ mod agent;
 mod conformance;
 mod devices;
 mod isolation;
+mod kernels;
 #[path = "../support/process_facts.rs"]
 mod process_facts;
 mod snapshots;
