@@ -1,7 +1,7 @@
 //! What a stream to the host carries: a file, a part of one, or an archive.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, OFlags};
@@ -39,8 +39,13 @@ impl Source {
             (Form::Tar, false) => Content::Archive { of: Some(file) },
             (Form::File | Form::Unspecified, true) => return Err(FileError::NotAFile(path)),
             (Form::File | Form::Unspecified, false) => {
-                file.seek(SeekFrom::Start(open.offset)).map_err(FileError::io("seek in", &path))?;
-                let length = if open.length == 0 { u64::MAX } else { open.length };
+                let length = match file.seek(SeekFrom::Start(open.offset)) {
+                    Ok(_) if open.length == 0 => u64::MAX,
+                    Ok(_) => open.length,
+                    // Beyond what a file can hold here: that is past the end of this one too.
+                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => 0,
+                    Err(error) => return Err(FileError::io("seek in", &path)(error)),
+                };
                 Content::File { file, length }
             }
         };
