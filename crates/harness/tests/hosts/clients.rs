@@ -1,4 +1,5 @@
-//! Clients in other languages, generated from `docs/openapi.json`, against a real machine; and every request of that document, fuzzed.
+//! Clients in other languages, generated from `docs/openapi.json`, against a real machine; every request of that document, fuzzed; and
+//! E2B's own client by the exec relay.
 //!
 //! Their tools lie in `client-tools` of the target directory, where `scripts/client-tools.sh` puts them.
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use contract::client::Client;
+use contract::port::PortName;
 use harness::daemon::Daemon;
 use harness::error::HarnessError;
 use harness::machine::{Machine, small};
@@ -39,10 +41,7 @@ impl Listening {
         let dir = place.storage.path()?.join("clients");
         let token = dir.join("token");
         std::fs::create_dir_all(&dir).map_err(HarnessError::io(format!("make {dir}")))?;
-        std::fs::write(&token, TOKEN).map_err(HarnessError::io(format!("write {token}")))?;
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        std::fs::set_permissions(&token, private)
-            .map_err(HarnessError::io(format!("close {token}")))?;
+        write_private(&token, TOKEN)?;
         let settings = [
             format!("listen.address=\"127.0.0.1:{port}\""),
             format!("listen.token_file=\"{token}\""),
@@ -56,32 +55,40 @@ impl Listening {
 
     /// Runs a tool to its end; what it wrote.
     async fn run(&self, program: &Utf8Path, arguments: &[&str]) -> Result<Output, HarnessError> {
-        let running = Command::new(program)
-            .args(arguments)
-            .current_dir(&self.dir)
-            .env("HOST_URL", &self.url)
-            .env("HOST_TOKEN", TOKEN)
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        tokio::time::timeout(RUN, running)
-            .await
-            .map_err(|_| HarnessError::Deadline { what: program.to_string(), deadline: RUN })?
-            .map_err(HarnessError::io(format!("run {program}")))
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&self.dir);
+        command.env("HOST_URL", &self.url).env("HOST_TOKEN", TOKEN);
+        ended(program, command).await
     }
 
     /// The same of a tool that has to succeed.
     async fn succeed(&self, program: &Utf8Path, arguments: &[&str]) -> Result<(), HarnessError> {
         let output = self.run(program, arguments).await?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let [out, err] = [output.stdout, output.stderr].map(|bytes| text(&bytes));
-        Err(HarnessError::value(
-            format!("{program} {}", arguments.join(" ")),
-            format!("{out}\n{err}"),
-        ))
+        succeeded(&format!("{program} {}", arguments.join(" ")), output)
     }
+}
+
+async fn ended(program: &Utf8Path, mut command: Command) -> Result<Output, HarnessError> {
+    let running = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    tokio::time::timeout(RUN, running)
+        .await
+        .map_err(|_| HarnessError::Deadline { what: program.to_string(), deadline: RUN })?
+        .map_err(HarnessError::io(format!("run {program}")))
+}
+
+fn succeeded(what: &str, output: Output) -> Result<(), HarnessError> {
+    if output.status.success() {
+        return Ok(());
+    }
+    let [out, err] = [output.stdout, output.stderr].map(|bytes| text(&bytes));
+    Err(HarnessError::value(what, format!("{out}\n{err}")))
+}
+
+/// Writes a file that nobody else may read.
+fn write_private(path: &Utf8Path, text: &str) -> Result<(), HarnessError> {
+    std::fs::write(path, text).map_err(HarnessError::io(format!("write {path}")))?;
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(path, private).map_err(HarnessError::io(format!("close {path}")))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -209,6 +216,38 @@ fn promise_p1_fuzzed_requests_find_no_500_and_change_nothing_outside() {
         assert_eq!(names, ["a", "a.log", "beside", "clients"]);
         assert_eq!(std::fs::read_to_string(&beside).ok().as_deref(), Some("untouched"));
         host.host.finish().await
+    });
+}
+
+/// What `guest.exec_secret_file` holds, and the token of the machine `box` by it: `printf box | openssl dgst -sha256 -hmac ...`.
+const EXEC_SECRET: &str = "0123456789abcdef";
+const EXEC_TOKEN: &str = "a145c03eda6509442bf1684b3ba4bcc662d42dcbbcecb8863437ac664385e9ff";
+
+#[test]
+fn e2bs_own_client_runs_commands_by_the_exec_relay() {
+    let Some(python) = tool("python/bin/python") else { return };
+    in_place(async |place| {
+        let secret = place.storage.path()?.join("secret");
+        write_private(&secret, EXEC_SECRET)?;
+        let setting = format!("guest.exec_secret_file=\"{secret}\"");
+        let images = &place.image.images;
+        let host = Daemon::start_with(place.storage.path()?, "a", images, &[&setting]).await?;
+        let machine = host.launch(small("box", &place.image)?).await?;
+        let opened = host.client().open_exec_relay(&machine.id).await?;
+        let port = opened.ports.iter().find(|port| port.name == PortName::Exec);
+        let port = port
+            .and_then(|port| port.host_port)
+            .ok_or_else(|| HarnessError::value("the exec port", "it is not there"))?;
+        let script = ours("clients/drive_e2b.py");
+        for version in ["1.1", "2"] {
+            let mut command = Command::new(&python);
+            command.arg(&script).env("RELAY_URL", format!("http://127.0.0.1:{port}"));
+            command.env("RELAY_TOKEN", EXEC_TOKEN).env("RELAY_HTTP_VERSION", version);
+            succeeded(&format!("{script} by HTTP {version}"), ended(&python, command).await?)?;
+        }
+        let left = host.client().exec_sessions(&machine.id).await?;
+        assert!(left.iter().all(|session| session.exit_code.is_some()), "{left:?}");
+        host.finish().await
     });
 }
 

@@ -10,10 +10,11 @@ use contract::id::MachineId;
 use harness::error::HarnessError;
 use harness::machine::{Machine, running, small};
 
+use super::file_limits::at_the_limits;
 use super::support::in_place;
 
 /// More than any window or buffer on the way.
-const STREAMED_BYTES: u64 = 24 << 20;
+pub(super) const STREAMED_BYTES: u64 = 24 << 20;
 
 #[test]
 fn files_of_a_guest_are_read_and_changed_in_every_way() {
@@ -25,6 +26,7 @@ fn files_of_a_guest_are_read_and_changed_in_every_way() {
         edits_with_versions(&files).await?;
         promise_p1_nothing_outside_of_the_workspace_is_reached(&files, &machine).await?;
         streams(&files, &machine).await?;
+        at_the_limits(&files, &machine).await?;
         a_watch_tells_what_happens_and_that_the_machine_is_gone(&files, &machine).await?;
         host.finish().await
     });
@@ -58,20 +60,24 @@ fn files_of_a_stopped_machine_are_read_and_written_and_it_stays_stopped() {
     });
 }
 
-struct Files {
-    client: Client,
-    machine: MachineId,
+pub(super) struct Files {
+    pub(super) client: Client,
+    pub(super) machine: MachineId,
 }
 
 impl Files {
-    async fn operate(
+    pub(super) async fn operate(
         &self,
         request: FileOperationRequest,
     ) -> Result<FileOperationResponse, ClientError> {
         self.client.operate_on_files(&self.machine, &request).await
     }
 
-    async fn of(&self, name: Name, path: &str) -> Result<FileOperationResponse, ClientError> {
+    pub(super) async fn of(
+        &self,
+        name: Name,
+        path: &str,
+    ) -> Result<FileOperationResponse, ClientError> {
         self.operate(FileOperationRequest::new(name, path)).await
     }
 }

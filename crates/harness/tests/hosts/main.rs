@@ -4,14 +4,17 @@
 
 mod chunked;
 mod clients;
+mod command_line;
 mod deaths;
 mod disks;
 mod exec;
+mod file_limits;
 mod files;
 mod filled;
 mod forks;
 mod full_disk;
 mod hostile;
+mod large_files;
 mod life;
 mod login;
 mod mounts;

@@ -1,4 +1,4 @@
-//! A bucket of a real object store as a directory of a guest.
+//! A bucket of a real object store, and a WebDAV server, as directories of a guest.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use contract::mount::{CreateMountRequest, Mount, MountConfig, MountKind, MountSt
 use harness::daemon::Daemon;
 use harness::error::HarnessError;
 use harness::guest_image::GuestImage;
-use harness::machine::{running, small};
+use harness::machine::{Machine, running, small};
 use harness::store_server::StoreServer;
 use harness::wait::until;
 
@@ -21,7 +21,7 @@ use super::support::in_place;
 const MOUNTED: Duration = Duration::from_secs(120);
 
 #[test]
-fn a_bucket_is_mounted_and_again_after_a_restart_and_its_secret_is_nowhere() {
+fn a_bucket_is_mounted_and_again_after_a_restart_and_a_restore_and_its_secret_is_nowhere() {
     in_place(async |place| {
         let Some(address) = own_address() else {
             println!("skipped: this host has no address that guests could reach");
@@ -67,6 +67,9 @@ fn a_bucket_is_mounted_and_again_after_a_restart_and_its_secret_is_nowhere() {
         mounts.comes_to("data", MountStatus::Mounted).await?;
         assert_eq!(machine.exec("cat /mnt/data/hello").await?, "from the store");
 
+        a_webdav_server_is_mounted(&machine, &mounts).await?;
+        a_clone_mounts_it_itself(&host, &machine, &image, &mounts).await?;
+
         mounts.delete("data").await?;
         assert!(mounts.list().await?.is_empty());
         let left = machine.exec("grep rclone /proc/mounts; ls /run/computer/mounts; true").await?;
@@ -77,6 +80,63 @@ fn a_bucket_is_mounted_and_again_after_a_restart_and_its_secret_is_nowhere() {
         mounts.client.delete_machine(&machine.id).await?;
         host.finish().await
     });
+}
+
+/// One in the guest itself, which is as good as any.
+async fn a_webdav_server_is_mounted(
+    machine: &Machine,
+    mounts: &Mounts,
+) -> Result<(), HarnessError> {
+    let serve = "mkdir -p /srv/dav; printf 'by WebDAV' > /srv/dav/hello; \
+        setsid rclone serve webdav /srv/dav --addr 127.0.0.1:8099 --user me --pass 'a password' \
+        > /run/dav.log 2>&1 < /dev/null &";
+    machine.exec(serve).await?;
+    until("the WebDAV server", MOUNTED, async || {
+        machine.exec("bash -c 'exec 3<>/dev/tcp/127.0.0.1/8099'").await.ok()
+    })
+    .await?;
+    let request = CreateMountRequest {
+        mount_id: "dav".parse().map_err(|error| HarnessError::value("dav", error))?,
+        kind: MountKind::Webdav,
+        target_path: "/mnt/dav".into(),
+        read_only: true,
+        config: MountConfig {
+            endpoint: "http://127.0.0.1:8099".into(),
+            access_key_id: "me".into(),
+            secret_access_key: Secret::new("a password"),
+            ..MountConfig::default()
+        },
+    };
+    mounts.send(&request).await?;
+    mounts.comes_to("dav", MountStatus::Mounted).await?;
+    assert_eq!(machine.exec("cat /mnt/dav/hello").await?, "by WebDAV");
+    let refused = machine.exec("echo x > /mnt/dav/new || echo refused").await?;
+    assert_eq!(refused, "refused\n", "it is there to be read only");
+    mounts.delete("dav").await
+}
+
+/// What the source had mounted is a process of the clone's own, and both see what the other writes.
+async fn a_clone_mounts_it_itself(
+    host: &Daemon,
+    machine: &Machine,
+    image: &GuestImage,
+    mounts: &Mounts,
+) -> Result<(), HarnessError> {
+    let snapshot = machine.snapshot("mounted").await?.snapshot.id;
+    let clone = host.restore(&snapshot, "box-2", image).await?;
+    let its = Mounts { client: host.client(), machine: clone.id.clone() };
+    its.comes_to("data", MountStatus::Mounted).await?;
+    assert_eq!(clone.exec("cat /mnt/data/hello").await?, "from the store");
+    clone.exec("echo clone > /mnt/data/from-the-clone").await?;
+    until("what the clone wrote, in the source", MOUNTED, async || {
+        machine.exec("cat /mnt/data/from-the-clone").await.ok().filter(|text| text == "clone\n")
+    })
+    .await?;
+    its.delete("data").await?;
+    assert!(its.list().await?.is_empty());
+    mounts.comes_to("data", MountStatus::Mounted).await?;
+    its.client.delete_machine(&clone.id).await?;
+    Ok(())
 }
 
 /// The address by which this host reaches others; no packet is sent.
@@ -116,7 +176,11 @@ impl Mounts {
                 extra_flags: vec!["--vfs-write-back=1s".into(), "--dir-cache-time=1s".into()],
             },
         };
-        let call = self.client.call(CreateMount, &self.machine).body(&request);
+        self.send(&request).await
+    }
+
+    async fn send(&self, request: &CreateMountRequest) -> Result<Mount, HarnessError> {
+        let call = self.client.call(CreateMount, &self.machine).body(request);
         Ok(call.send().await?.value.mount)
     }
 

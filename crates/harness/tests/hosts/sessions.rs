@@ -156,10 +156,29 @@ fn promise_p14_a_command_that_makes_trouble_makes_it_for_nobody_else() {
         let flood = machine.run(&["sh", "-c", "head -c 9000000 /dev/zero; echo end >&2"]).await?;
         assert!(flood.truncated && flood.stdout.len() < 9_000_000);
         assert_eq!((flood.exit_code, flood.stderr.as_str()), (0, "end\n"));
+        a_command_that_forks_and_hangs_is_ended_whole(&host, &machine).await?;
         while_a_command_hangs_others_are_answered(&host, &machine).await?;
         a_guest_that_stands_still_answers_504(&host, &machine).await?;
         host.finish().await
     });
+}
+
+/// Children that left its group and session, and hold its output open.
+async fn a_command_that_forks_and_hangs_is_ended_whole(
+    host: &Daemon,
+    machine: &Machine,
+) -> Result<(), HarnessError> {
+    let script = "for i in $(seq 50); do setsid sleep 601 & done; echo begun; wait";
+    let began = Instant::now();
+    let ended = host.client().exec(&machine.id, &request(script, 5000)).await;
+    let error = ended.err().ok_or_else(|| HarnessError::value("exec", "it ended by itself"))?;
+    assert_eq!(error.code(), Some(ErrorCode::Deadline), "{error}");
+    let partial = error.refusal().and_then(|refusal| refusal.partial.clone());
+    assert_eq!(partial.map(|partial| partial.stdout).as_deref(), Some("begun\n"));
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    let left = machine.exec("pgrep -fx 'sleep 601' || true").await?;
+    assert_eq!(left, "", "all that it started is gone");
+    Ok(())
 }
 
 async fn while_a_command_hangs_others_are_answered(
