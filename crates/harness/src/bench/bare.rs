@@ -87,16 +87,34 @@ impl BareHost {
     pub(super) async fn boot(&self, memory_mib: u64) -> Result<(Bare, Duration), HarnessError> {
         self.empty()?;
         clone(&self.base_disk, &self.dir.join("disk"))?;
-        let arguments = format!(
-            "console=ttyS0 tsc_early_khz={} tsc=reliable {}",
-            self.tsc_khz,
-            default_kernel_arguments()
-        );
-        let start = Start::Kernel { has_initrd: true, arguments };
+        let start = Start::Kernel { has_initrd: true, arguments: self.kernel_arguments() };
         let began = Instant::now();
         let bare = self.spawn(memory_mib, start, MemoryMapping::Shared)?;
         bare.ready().await?;
         Ok((bare, began.elapsed()))
+    }
+
+    /// Boots a machine that runs this program instead of an agent. Nothing is waited for.
+    pub(super) fn boot_program(
+        &self,
+        memory_mib: u64,
+        program: &str,
+    ) -> Result<Bare, HarnessError> {
+        self.empty()?;
+        let (disk, path) = (self.dir.join("disk"), self.dir.join("program"));
+        clone(&self.base_disk, &disk)?;
+        std::fs::write(&path, program).map_err(HarnessError::io(format!("write {path}")))?;
+        for command in [format!("write {path} program"), "sif program mode 0100755".to_owned()] {
+            run("debugfs", &["-w", "-R", &command, disk.as_str()])?;
+        }
+        let arguments = format!("{} init=/program", self.kernel_arguments());
+        let start = Start::Kernel { has_initrd: true, arguments };
+        self.spawn(memory_mib, start, MemoryMapping::Shared)
+    }
+
+    fn kernel_arguments(&self) -> String {
+        let (tsc_khz, usual) = (self.tsc_khz, default_kernel_arguments());
+        format!("console=ttyS0 tsc_early_khz={tsc_khz} tsc=reliable {usual}")
     }
 
     /// Starts a machine that goes on from a snapshot; how long it took until its agent answered.
@@ -225,8 +243,13 @@ impl Drop for BareHost {
 impl Bare {
     /// Its agent, which has one caller at a time.
     pub(super) fn agent(&self) -> Client {
-        let socket = self.dir.join("agent.sock").into_std_path_buf();
+        let socket = self.channel().into_std_path_buf();
         Client::new(Target::VirtioSerial { socket })
+    }
+
+    /// The host's end of its port.
+    pub(super) fn channel(&self) -> Utf8PathBuf {
+        self.dir.join("agent.sock")
     }
 
     /// Waits until its agent answers.

@@ -15,8 +15,8 @@ use super::sample::Sample;
 use super::scene::{MEMORY_MIB, Scene};
 use crate::error::HarnessError;
 
-const RUNS: usize = 5;
-const FILE_BYTES: u64 = 32 << 20;
+pub(super) const RUNS: usize = 5;
+pub(super) const FILE_BYTES: u64 = 32 << 20;
 const PIECE_BYTES: usize = 64 << 10;
 /// One call of the bare client.
 const CALL: Duration = Duration::from_secs(120);
@@ -67,11 +67,11 @@ pub(super) async fn copy(
     Ok(Figure { name, value: ours.median(), unit: "MiB/s", bare: Some(bare.median()) })
 }
 
-fn mib_per_second(time: Duration) -> f64 {
+pub(super) fn mib_per_second(time: Duration) -> f64 {
     (FILE_BYTES >> 20) as f64 / time.as_secs_f64()
 }
 
-fn pieces() -> impl Iterator<Item = Bytes> + Send {
+pub(super) fn pieces() -> impl Iterator<Item = Bytes> + Send {
     let piece = Bytes::from(vec![7; PIECE_BYTES]);
     std::iter::repeat_n(piece, FILE_BYTES as usize / PIECE_BYTES)
 }
@@ -93,7 +93,7 @@ async fn get(client: &Client, machine: &MachineId) -> Result<(), HarnessError> {
     whole(length)
 }
 
-async fn put_bare(agent: &Agent) -> Result<(), HarnessError> {
+pub(super) async fn put_bare(agent: &Agent) -> Result<(), HarnessError> {
     let open = WriteOpen { path: "file".into(), form: Form::File.into(), ..WriteOpen::default() };
     let mut writer = agent.write_file(open, CALL).await.map_err(failed)?;
     for piece in pieces() {
@@ -102,7 +102,7 @@ async fn put_bare(agent: &Agent) -> Result<(), HarnessError> {
     writer.finish(CALL).await.map(drop).map_err(failed)
 }
 
-async fn get_bare(agent: &Agent) -> Result<(), HarnessError> {
+pub(super) async fn get_bare(agent: &Agent) -> Result<(), HarnessError> {
     let open = ReadOpen { path: "file".into(), form: Form::File.into(), ..ReadOpen::default() };
     let mut reader = agent.read_file(open, CALL).await.map_err(failed)?;
     let mut length = 0;

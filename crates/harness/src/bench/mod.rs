@@ -5,6 +5,7 @@
 
 mod bare;
 mod busy;
+mod channel;
 mod chunked;
 mod daemon;
 mod exec;
@@ -52,6 +53,8 @@ enum Benchmark {
     DownloadRatio,
     FileIn,
     FileOut,
+    ChannelIn,
+    ChannelOut,
     ExecTrue,
     ChunkRatio,
     SecondUpload,
@@ -73,7 +76,7 @@ enum Benchmark {
 }
 
 impl Benchmark {
-    const ALL: [Self; 35] = [
+    const ALL: [Self; 37] = [
         Self::CreateReady,
         Self::RestoreReady,
         Self::Pause256,
@@ -91,6 +94,8 @@ impl Benchmark {
         Self::DownloadRatio,
         Self::FileIn,
         Self::FileOut,
+        Self::ChannelIn,
+        Self::ChannelOut,
         Self::ExecTrue,
         Self::ChunkRatio,
         Self::SecondUpload,
@@ -130,6 +135,8 @@ impl Benchmark {
             Self::DownloadRatio => "download_ratio",
             Self::FileIn => "file_in",
             Self::FileOut => "file_out",
+            Self::ChannelIn => "channel_in",
+            Self::ChannelOut => "channel_out",
             Self::ExecTrue => "exec_true",
             Self::ChunkRatio => "chunk_ratio",
             Self::SecondUpload => "second_upload",
@@ -177,6 +184,8 @@ impl Benchmark {
             Self::DownloadRatio => transfer::download(name, scene).await,
             Self::FileIn => files::copy(name, scene, Direction::In).await,
             Self::FileOut => files::copy(name, scene, Direction::Out).await,
+            Self::ChannelIn => channel::carried(name, scene, Direction::In).await,
+            Self::ChannelOut => channel::carried(name, scene, Direction::Out).await,
             Self::ExecTrue => exec::exec_true(name, scene).await,
             Self::ChunkRatio => chunked::ratio(name, scene),
             Self::SecondUpload => chunked::second_upload(name, scene, Change::Extents),
