@@ -18,7 +18,7 @@ use super::support::{Place, beyond, count, counted, in_place};
 
 const FULL: Duration = Duration::from_secs(180);
 /// So narrow that files are still being filled when a guest answers.
-const NARROW: Shape = Shape { latency: Duration::from_millis(2), bytes_per_second: 3 << 20 };
+const NARROW: Shape = Shape { latency: Duration::from_millis(2), bytes_per_second: 2 << 20 };
 
 /// A machine that counts in memory and holds noise in a file, as it lies in the store after its host is gone.
 struct Stored {
