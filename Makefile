@@ -10,7 +10,7 @@ agent_flags := -C target-feature=+crt-static -C strip=symbols
 # Tests find the simulator there.
 simulator := $(target_dir)/lib/simulator
 
-# All in one build: cargo unites the features of what is built together, and would build much twice otherwise.
+# All in one build, here and for the tests: cargo unites the features of what is built together, and would build much twice otherwise.
 with_harness = $(CARGO) build --locked --package cli --package hostd --package harness --bins
 
 .DEFAULT_GOAL := help
@@ -51,7 +51,8 @@ demo:
 ## test: everything, in real machines where this one can run them
 test:
 	@scripts/install.sh --build
-	@$(MAKE) --no-print-directory build simulator
+	@$(MAKE) --no-print-directory agent simulator
+	@$(CARGO) build --locked --workspace --bins --tests
 	@CARGO="$(CARGO)" scripts/test.sh
 
 ## test-firecracker: only what runs real Firecrackers; fails where COMPUTER_FIRECRACKER and COMPUTER_JAILER (or PATH) name none (root)

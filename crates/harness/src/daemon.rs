@@ -117,7 +117,8 @@ impl Daemon {
             "overcommit.memory=4.0".into(),
             "overcommit.disk=8.0".into(),
         ];
-        for setting in ours.iter().chain(&self.settings) {
+        let ports = self.number.relay_ranges();
+        for setting in ours.iter().chain(&ports).chain(&self.settings) {
             command.args(["--set", setting]);
         }
         let child = command
@@ -258,6 +259,9 @@ impl Daemon {
         }
         for snapshot in client.list_snapshots().await? {
             client.delete_snapshot(&snapshot.id).await?;
+        }
+        for volume in client.list_volumes().await? {
+            client.delete_volume(&volume.id).await?;
         }
         self.quiet().await?;
         self.forget_forks().await?;

@@ -16,6 +16,8 @@ pub struct HostNumber {
 
 /// 10.87.0.0 to 10.87.255.255 in blocks of 256 addresses.
 const COUNT: u32 = 256;
+/// Ports of each kind: more than any test has machines.
+const PORTS: u32 = 128;
 
 impl HostNumber {
     /// The lowest that is free.
@@ -36,6 +38,17 @@ impl HostNumber {
     /// Its addresses.
     pub fn address_block(&self) -> String {
         format!("10.87.{}.0/24", self.number)
+    }
+
+    /// Settings of its ports: what another daemon of a test listens on is never taken for this one's.
+    pub fn relay_ranges(&self) -> Vec<String> {
+        let first = 20_000 + self.number % 64 * 4 * PORTS;
+        let firsts = (first..).step_by(PORTS as usize);
+        let range = |(kind, first)| {
+            let last = first + PORTS - 1;
+            [format!("relay.{kind}.first={first}"), format!("relay.{kind}.last={last}")]
+        };
+        ["published", "ssh", "vnc", "exec"].into_iter().zip(firsts).flat_map(range).collect()
     }
 
     /// The first of its uids.

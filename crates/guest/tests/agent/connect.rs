@@ -182,6 +182,15 @@ async fn promise_p11_nobody_is_let_in_without_the_token_or_before_the_host_opens
 }
 
 #[tokio::test]
+async fn a_refusal_says_that_its_connection_ends_so_that_no_client_uses_it_again() {
+    let (agent, _client) = open_agent().await;
+    let refused = Call { token: "another", ..Call::unary("List", &json!({})) };
+    assert_eq!(refused.send(&agent).await.headers()["connection"], "close");
+    let served = Call::unary("List", &json!({})).send(&agent).await;
+    assert_eq!((served.status(), served.headers().get("connection")), (StatusCode::OK, None));
+}
+
+#[tokio::test]
 async fn a_process_is_listed_written_to_resized_and_connected_to_again() {
     if lacks_root() {
         return;

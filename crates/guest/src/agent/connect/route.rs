@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use prost::Message;
 use serde::Serialize;
@@ -24,10 +25,13 @@ pub(super) async fn answer(machine: Arc<Machine>, request: Request<Incoming>) ->
     if request.method() == Method::GET && request.uri().path() == "/health" {
         return whole(StatusCode::NO_CONTENT, "text/plain", Bytes::new());
     }
-    match call(machine, request).await {
-        Ok(response) => response,
-        Err(error) => failed(&error),
+    let is_http_1 = request.version() < Version::HTTP_2;
+    let mut response = call(machine, request).await.unwrap_or_else(|error| failed(&error));
+    if is_http_1 && !response.status().is_success() {
+        // The request may not have been read: the connection ends, and who reuses it at that instant would not know why.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    response
 }
 
 async fn call(
