@@ -33,7 +33,8 @@ impl GuestImage {
 
     /// The guest that polls, for Firecracker where KVM has no hardware beneath it: no Linux, no agent.
     pub fn polled() -> Result<Self, HarnessError> {
-        let images = target_dir()?.join("guest-images");
+        // Apart from the others: it is no image that `computer` knows.
+        let images = target_dir()?.join("polled-images");
         let _lock = lock(&images, "polled")?;
         let image = Self { name: "harness-polled".to_owned(), images };
         polled::build(&image.dir())?;
