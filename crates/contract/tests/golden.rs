@@ -2,53 +2,28 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::fmt::Debug;
+mod support;
 
 use contract::exec::{ExecRequest, ExecResponse};
 use contract::fork::{ForkAnswer, ForkRequest, ForkedMachine};
 use contract::machine::{
-    ArtifactRef, CpuTemplate, CreateMachineRequest, Egress, GuestConfig, GuestProtocol, Identity,
-    LoginWebhook, Machine, MachineAnswer, MachinePort, MachinesAnswer, Phase, PortName,
-    PortProtocol, RateLimits, ResizeMachineRequest,
+    CpuTemplate, CreateMachineRequest, Egress, GuestConfig, GuestProtocol, Identity, LoginWebhook,
+    Machine, MachineAnswer, MachinePort, MachinesAnswer, Phase, PortName, PortProtocol, RateLimits,
+    ResizeMachineRequest,
 };
 use contract::operation::{Operation, OperationKind, OperationState, OperationsAnswer};
 use contract::snapshot::{
     CreateSnapshotRequest, Snapshot, SnapshotAnswer, SnapshotState, SnapshotsAnswer,
 };
 use contract::volume::{Volume, VolumeKind};
-use contract::{ArtifactId, ErrorBody, ErrorCode, Secret, SnapshotArtifact};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use contract::{ErrorBody, ErrorCode, Secret};
+use serde_json::json;
+
+use support::{artifact, artifact_json, manifest, manifest_json, same};
 
 /// A key that may log in.
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHThG2GNUEfcr16rHkxUriBq8lpBMsn5qs1jk2RTu12L me";
-
-fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, json: &Value) {
-    assert_eq!(&serde_json::to_value(value).unwrap(), json);
-    assert_eq!(&serde_json::from_value::<T>(json.clone()).unwrap(), value);
-}
-
-fn artifact() -> ArtifactRef {
-    ArtifactRef {
-        kernel_image_url: "file:///images/debian/kernel".parse().unwrap(),
-        rootfs_url: "https://images.example/root.img?v=2".parse().unwrap(),
-        initrd_url: Some("file:///images/debian/initrd".parse().unwrap()),
-        kernel_sha256_hex: Some("a".repeat(64).parse().unwrap()),
-        rootfs_sha256_hex: None,
-        initrd_sha256_hex: None,
-    }
-}
-
-fn artifact_json() -> Value {
-    json!({
-        "kernel_image_url": "file:///images/debian/kernel",
-        "rootfs_url": "https://images.example/root.img?v=2",
-        "initrd_url": "file:///images/debian/initrd",
-        "kernel_sha256_hex": "a".repeat(64),
-    })
-}
 
 fn machine() -> Machine {
     Machine {
@@ -196,26 +171,6 @@ fn commands_and_volumes_are_as_the_contract_says() {
             "size_bytes": 1_073_741_824, "outlives_machine": false, "created_at": "2026-11-24T23:17:00Z",
         }),
     );
-}
-
-fn manifest() -> SnapshotArtifact {
-    SnapshotArtifact {
-        id: ArtifactId::Manifest,
-        size_bytes: 812,
-        sha256_hex: Some("b".repeat(64).parse().unwrap()),
-        object_key: Some("s/manifest.json".into()),
-        download_url: Some(
-            "https://store.example/s/manifest.json?X-Amz-Signature=1".parse().unwrap(),
-        ),
-    }
-}
-
-fn manifest_json() -> Value {
-    json!({
-        "id": "manifest", "kind": "manifest", "name": "manifest.json", "size_bytes": 812, "sha256_hex": "b".repeat(64),
-        "object_key": "s/manifest.json",
-        "download_url": "https://store.example/s/manifest.json?X-Amz-Signature=1",
-    })
 }
 
 #[test]

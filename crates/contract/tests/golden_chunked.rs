@@ -2,21 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::fmt::Debug;
+mod support;
 
 use contract::chunked::{
     ChunkSnapshotRequest, ChunkedForm, ChunkedFormAnswer, ChunkedManifest, ChunkedPack,
     ChunkedSource, PackDownload, PackUpload, UploadChunkedAnswer, UploadChunkedRequest,
 };
 use contract::{PackId, Secret};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
-fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, json: &Value) {
-    assert_eq!(&serde_json::to_value(value).unwrap(), json);
-    assert_eq!(&serde_json::from_value::<T>(json.clone()).unwrap(), value);
-}
+use support::same;
 
 fn pack() -> PackId {
     PackId::from_bytes(&[0xab; 32])

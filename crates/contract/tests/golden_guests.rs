@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::fmt::Debug;
+mod support;
 
 use contract::Secret;
 use contract::file::{
@@ -19,14 +19,9 @@ use contract::published_port::{
 use contract::storage::{
     MachineUsage, PoolUsage, SnapshotUsage, StoragePool, StorageReport, StorageReportAnswer,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
-fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, json: &Value) {
-    assert_eq!(&serde_json::to_value(value).unwrap(), json);
-    assert_eq!(&serde_json::from_value::<T>(json.clone()).unwrap(), value);
-}
+use support::same;
 
 fn bare_request(operation: &str) -> FileOperationRequest {
     serde_json::from_value(json!({"operation": operation})).unwrap()

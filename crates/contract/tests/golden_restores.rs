@@ -2,62 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::fmt::Debug;
+mod support;
 
+use contract::ArtifactId;
 use contract::lazy::{LazyRestore, Touched};
-use contract::machine::ArtifactRef;
 use contract::restore::{
     DurableSnapshot, LocalSnapshot, RestoreSnapshotRequest, RestoreSource, Verify,
 };
-use contract::{ArtifactId, SnapshotArtifact};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
-fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, json: &Value) {
-    assert_eq!(&serde_json::to_value(value).unwrap(), json);
-    assert_eq!(&serde_json::from_value::<T>(json.clone()).unwrap(), value);
-}
-
-fn artifact() -> ArtifactRef {
-    ArtifactRef {
-        kernel_image_url: "file:///images/debian/kernel".parse().unwrap(),
-        rootfs_url: "https://images.example/root.img?v=2".parse().unwrap(),
-        initrd_url: Some("file:///images/debian/initrd".parse().unwrap()),
-        kernel_sha256_hex: Some("a".repeat(64).parse().unwrap()),
-        rootfs_sha256_hex: None,
-        initrd_sha256_hex: None,
-    }
-}
-
-fn artifact_json() -> Value {
-    json!({
-        "kernel_image_url": "file:///images/debian/kernel",
-        "rootfs_url": "https://images.example/root.img?v=2",
-        "initrd_url": "file:///images/debian/initrd",
-        "kernel_sha256_hex": "a".repeat(64),
-    })
-}
-
-fn manifest() -> SnapshotArtifact {
-    SnapshotArtifact {
-        id: ArtifactId::Manifest,
-        size_bytes: 812,
-        sha256_hex: Some("b".repeat(64).parse().unwrap()),
-        object_key: Some("s/manifest.json".into()),
-        download_url: Some(
-            "https://store.example/s/manifest.json?X-Amz-Signature=1".parse().unwrap(),
-        ),
-    }
-}
-
-fn manifest_json() -> Value {
-    json!({
-        "id": "manifest", "kind": "manifest", "name": "manifest.json", "size_bytes": 812, "sha256_hex": "b".repeat(64),
-        "object_key": "s/manifest.json",
-        "download_url": "https://store.example/s/manifest.json?X-Amz-Signature=1",
-    })
-}
+use support::{artifact, artifact_json, manifest, manifest_json, same};
 
 #[test]
 fn a_restore_names_one_source() {

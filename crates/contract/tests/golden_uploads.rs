@@ -2,21 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::fmt::Debug;
+mod support;
 
 use contract::ArtifactId;
 use contract::upload::{
     ArtifactUpload, CompletedPart, UploadPart, UploadSnapshotRequest, UploadSnapshotResponse,
     UploadedArtifact,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
-fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, json: &Value) {
-    assert_eq!(&serde_json::to_value(value).unwrap(), json);
-    assert_eq!(&serde_json::from_value::<T>(json.clone()).unwrap(), value);
-}
+use support::same;
 
 #[test]
 fn an_upload_names_parts_and_is_answered_with_their_etags() {

@@ -84,7 +84,7 @@ impl Daemon {
         image: &GuestImage,
     ) -> Result<Machine, HarnessError> {
         let source = restore_request(snapshot, name, image)?.source;
-        self.restore_from(snapshot, source, name, image).await
+        self.restore_from(snapshot, source, None, name, image).await
     }
 
     /// Restores a snapshot from pre-signed URLs.
@@ -100,7 +100,7 @@ impl Daemon {
             artifacts,
             ..DurableSnapshot::default()
         });
-        self.restore_from(snapshot, source, name, image).await
+        self.restore_from(snapshot, source, None, name, image).await
     }
 
     /// Restores a snapshot from its chunked form.
@@ -111,12 +111,8 @@ impl Daemon {
         name: &str,
         image: &GuestImage,
     ) -> Result<Machine, HarnessError> {
-        let source = RestoreSource::Durable(DurableSnapshot {
-            snapshot_id: Some(snapshot.clone()),
-            chunked: Some(Box::new(chunked)),
-            ..DurableSnapshot::default()
-        });
-        self.restore_from(snapshot, source, name, image).await
+        let source = in_chunks(snapshot, chunked);
+        self.restore_from(snapshot, source, None, name, image).await
     }
 
     /// Restores a snapshot from its chunked form; memory and disks come while it runs.
@@ -128,26 +124,20 @@ impl Daemon {
         name: &str,
         image: &GuestImage,
     ) -> Result<Machine, HarnessError> {
-        let source = RestoreSource::Durable(DurableSnapshot {
-            snapshot_id: Some(snapshot.clone()),
-            chunked: Some(Box::new(chunked)),
-            ..DurableSnapshot::default()
-        });
-        let lazy = Some(lazy);
-        let request =
-            RestoreSnapshotRequest { source, lazy, ..restore_request(snapshot, name, image)? };
-        let record = self.client().restore_snapshot(snapshot, &request, &running()).await?;
-        self.machine(record)
+        let source = in_chunks(snapshot, chunked);
+        self.restore_from(snapshot, source, Some(lazy), name, image).await
     }
 
     async fn restore_from(
         &self,
         snapshot: &SnapshotId,
         source: RestoreSource,
+        lazy: Option<LazyRestore>,
         name: &str,
         image: &GuestImage,
     ) -> Result<Machine, HarnessError> {
-        let request = RestoreSnapshotRequest { source, ..restore_request(snapshot, name, image)? };
+        let request =
+            RestoreSnapshotRequest { source, lazy, ..restore_request(snapshot, name, image)? };
         let record = self.client().restore_snapshot(snapshot, &request, &running()).await?;
         self.machine(record)
     }
@@ -160,6 +150,15 @@ impl Daemon {
         let reason = record.error.unwrap_or_else(|| record.phase.as_str().to_owned());
         Err(HarnessError::value(format!("machine {}", record.id), reason))
     }
+}
+
+/// The chunked form of a snapshot, as what is restored.
+fn in_chunks(snapshot: &SnapshotId, chunked: ChunkedSource) -> RestoreSource {
+    RestoreSource::Durable(DurableSnapshot {
+        snapshot_id: Some(snapshot.clone()),
+        chunked: Some(Box::new(chunked)),
+        ..DurableSnapshot::default()
+    })
 }
 
 impl Machine {

@@ -51,6 +51,27 @@ fn in_place_with_fuse(test: impl AsyncFnOnce(&Place) -> Result<(), HarnessError>
     }
 }
 
+/// A host on which that machine runs while it is being filled, over a narrow line.
+struct Filled {
+    host: Daemon,
+    machine: Machine,
+    line: Line,
+    counted: u64,
+    noise: String,
+    store: StoreServer,
+}
+
+async fn filled(place: &Place) -> Result<Filled, HarnessError> {
+    let (a, host) = (place.host("a").await?, place.host("b").await?);
+    let line = Line::start(NARROW).await?;
+    let store = StoreServer::start_behind(&place.storage.path()?.join("store"), &line).await?;
+    let Stored { chunked, counted, noise } = stored(place, &a, &store).await?;
+    a.finish().await?;
+    let (id, lazy) = (snapshot_id("saved")?, LazyRestore::default());
+    let machine = host.restore_lazily(&id, chunked, lazy, "lazy", &place.image).await?;
+    Ok(Filled { host, machine, line, counted, noise, store })
+}
+
 async fn full(host: &Daemon, machine: &Machine) -> Result<(), HarnessError> {
     until("the files are full", FULL, async || {
         let filling = host.client().show_filling(&machine.id).await.ok()?;
@@ -117,15 +138,9 @@ fn promise_p5_p6_a_machine_is_filled_while_it_runs_and_is_an_ordinary_machine_af
 #[test]
 fn promise_p5_kill_9_of_server_daemon_and_supervisor_costs_a_guest_nothing_while_it_is_filled() {
     in_place_with_fuse(async |place| {
-        let (a, mut b) = (place.host("a").await?, place.host("b").await?);
-        let line = Line::start(NARROW).await?;
-        let store = StoreServer::start_behind(&place.storage.path()?.join("store"), &line).await?;
-        let stored = stored(place, &a, &store).await?;
-        a.finish().await?;
-        let lazy = LazyRestore::default();
-        let restored = b
-            .restore_lazily(&snapshot_id("saved")?, stored.chunked, lazy, "lazy", &place.image)
-            .await?;
+        let filled = filled(place).await?;
+        let Filled { host: mut b, machine: restored, noise, line: _line, store: _store, .. } =
+            filled;
         let filling = b.client().show_filling(&restored.id).await?;
         assert_eq!(filling.state, FillingState::Filling, "{filling:?}");
         assert!(!filling.touched.is_empty());
@@ -137,7 +152,7 @@ fn promise_p5_kill_9_of_server_daemon_and_supervisor_costs_a_guest_nothing_while
         });
         next.await?;
         let now = counted(&restored).await?;
-        assert!(now >= stored.counted, "{now} after {}", stored.counted);
+        assert!(now >= filled.counted, "{now} after {}", filled.counted);
         b.kill().await?;
         b.restart().await?;
         let now = beyond(&restored, now).await?;
@@ -147,9 +162,9 @@ fn promise_p5_kill_9_of_server_daemon_and_supervisor_costs_a_guest_nothing_while
         beyond(&restored, now).await?;
         // Taken before all is there, it waits for the rest, and holds it.
         restored.snapshot("again").await?;
-        assert_eq!(restored.exec("sha256sum /root/noise").await?, stored.noise);
+        assert_eq!(restored.exec("sha256sum /root/noise").await?, noise);
         let again = b.restore(&snapshot_id("again")?, "again", &place.image).await?;
-        assert_eq!(again.exec("sha256sum /root/noise").await?, stored.noise);
+        assert_eq!(again.exec("sha256sum /root/noise").await?, noise);
         beyond(&again, now).await?;
         b.finish().await
     });
@@ -158,19 +173,12 @@ fn promise_p5_kill_9_of_server_daemon_and_supervisor_costs_a_guest_nothing_while
 #[test]
 fn promise_p6_p12_a_store_that_lies_about_what_a_guest_waits_for_fails_the_machine_and_says_why() {
     in_place_with_fuse(async |place| {
-        let (a, b) = (place.host("a").await?, place.host("b").await?);
-        let line = Line::start(NARROW).await?;
-        let store = StoreServer::start_behind(&place.storage.path()?.join("store"), &line).await?;
-        let stored = stored(place, &a, &store).await?;
-        a.finish().await?;
-        let lazy = LazyRestore::default();
-        let restored = b
-            .restore_lazily(&snapshot_id("saved")?, stored.chunked, lazy, "lazy", &place.image)
-            .await?;
+        let filled = filled(place).await?;
+        let Filled { host: b, machine: restored, noise, line, store: _store, .. } = filled;
         line.behave(Conduct::Flips);
         // Whatever the guest reads now is what was stored, or it is ended.
         if let Ok(read) = restored.exec("sha256sum /root/noise").await {
-            assert_eq!(read, stored.noise);
+            assert_eq!(read, noise);
         }
         let failed = until("the machine fails", FULL, async || {
             let machine = b.client().show_machine(&restored.id).await.ok()?;

@@ -3,17 +3,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::time::Duration;
-
-use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe;
 
 use crate::cgroup::Cgroup;
 
-use super::spawn::{JailError, Launcher};
-use super::sys::Birth;
+use super::spawn::{JailError, Launcher, run};
 
 /// The longest word of a companion.
 const MAXIMUM_BYTES: u64 = 4096;
@@ -25,40 +19,8 @@ pub async fn start_companion(
     cgroup: &Cgroup,
     deadline: Duration,
 ) -> Result<String, JailError> {
-    let group = cgroup.open_directory().map_err(JailError::Cgroup)?;
-    let (reader, writer) = io::pipe().map_err(JailError::Hear)?;
-    let null = File::open("/dev/null").map_err(JailError::Specification)?;
-    let birth = Birth {
-        program: program.program.clone().into_string(),
-        arguments: program.arguments.clone(),
-        input: null.into(),
-        output: writer.into(),
-        cgroup: group,
-    };
-    let born = tokio::task::spawn_blocking(move || birth.run()).await;
-    let failed = |source| JailError::Start { program: program.program.clone(), source };
-    let child = born.map_err(io::Error::other).map_err(failed)?.map_err(failed)?;
-
-    let mut text = String::new();
-    let heard = tokio::time::timeout(deadline, async {
-        let receiver = pipe::Receiver::from_owned_fd(reader.into())?;
-        receiver.take(MAXIMUM_BYTES).read_to_string(&mut text).await
-    });
-    let heard = heard.await;
-    if !matches!(heard, Ok(Ok(_))) {
-        pidfd_send_signal(&child, Signal::KILL).map_err(|error| JailError::Hear(error.into()))?;
-    }
-    // It left its child behind long ago, or was killed: it ends at once.
-    let reaped = tokio::task::spawn_blocking(move || {
-        waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED)
-    });
-    reaped
-        .await
-        .map_err(io::Error::other)
-        .map_err(JailError::Hear)?
-        .map_err(|error| JailError::Hear(error.into()))?;
-    match heard {
-        Err(_elapsed) => Err(JailError::Silent { deadline }),
-        Ok(read) => read.map_err(JailError::Hear).map(|_length| text),
-    }
+    let null = File::open("/dev/null").map_err(JailError::Hear)?;
+    let text = run(program, cgroup, null, MAXIMUM_BYTES, deadline).await?;
+    let text = String::from_utf8(text);
+    text.map_err(|error| JailError::Hear(io::Error::new(io::ErrorKind::InvalidData, error)))
 }

@@ -76,8 +76,30 @@ pub async fn spawn(
     task: &Task,
     deadline: Duration,
 ) -> Result<VmmHandle, JailError> {
-    let group = cgroup.open_directory().map_err(JailError::Cgroup)?;
     let input = specification(task).map_err(JailError::Specification)?;
+    let text = run(launcher, cgroup, input, word::MAXIMUM_BYTES, deadline).await?;
+    if text.is_empty() {
+        return Err(JailError::Wordless);
+    }
+    match serde_json::from_slice(&text).map_err(io::Error::from).map_err(JailError::Hear)? {
+        Word::Failed { step, reason, os_error } => Err(JailError::SetUp { step, reason, os_error }),
+        Word::Started { pid, start_time_ticks } => {
+            let boot_id = boot_id().map_err(JailError::Hear)?;
+            Ok(VmmHandle { pid, start_time_ticks, boot_id })
+        }
+    }
+}
+
+/// Starts a program inside the control group, and answers what it and what it leaves behind wrote to their standard output, `most_bytes` of it, until all had
+/// closed it. At the deadline the program is killed.
+pub(super) async fn run(
+    launcher: &Launcher,
+    cgroup: &Cgroup,
+    input: File,
+    most_bytes: u64,
+    deadline: Duration,
+) -> Result<Vec<u8>, JailError> {
+    let group = cgroup.open_directory().map_err(JailError::Cgroup)?;
     let (reader, writer) = io::pipe().map_err(JailError::Hear)?;
     let birth = Birth {
         program: launcher.program.clone().into_string(),
@@ -92,11 +114,11 @@ pub async fn spawn(
     let child = born.map_err(io::Error::other).map_err(failed)?.map_err(failed)?;
 
     let mut text = Vec::new();
-    let heard = tokio::time::timeout(deadline, hear(reader, &mut text)).await;
+    let heard = tokio::time::timeout(deadline, hear(reader, most_bytes, &mut text)).await;
     if !matches!(heard, Ok(Ok(()))) {
         pidfd_send_signal(&child, Signal::KILL).map_err(|error| JailError::Hear(error.into()))?;
     }
-    // It closed its output or was killed: it ends at once.
+    // It closed its output, leaving a child behind or not, or was killed: it ends at once.
     let reaped = tokio::task::spawn_blocking(move || {
         waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED)
     });
@@ -106,25 +128,15 @@ pub async fn spawn(
         .map_err(JailError::Hear)?
         .map_err(|error| JailError::Hear(error.into()))?;
     match heard {
-        Err(_elapsed) => return Err(JailError::Silent { deadline }),
-        Ok(read) => read.map_err(JailError::Hear)?,
-    }
-    if text.is_empty() {
-        return Err(JailError::Wordless);
-    }
-    match serde_json::from_slice(&text).map_err(io::Error::from).map_err(JailError::Hear)? {
-        Word::Failed { step, reason, os_error } => Err(JailError::SetUp { step, reason, os_error }),
-        Word::Started { pid, start_time_ticks } => {
-            let boot_id = boot_id().map_err(JailError::Hear)?;
-            Ok(VmmHandle { pid, start_time_ticks, boot_id })
-        }
+        Err(_elapsed) => Err(JailError::Silent { deadline }),
+        Ok(read) => read.map_err(JailError::Hear).map(|()| text),
     }
 }
 
 /// Reads until the launcher closes its end; the keeper holds none.
-async fn hear(reader: io::PipeReader, text: &mut Vec<u8>) -> io::Result<()> {
+async fn hear(reader: io::PipeReader, most_bytes: u64, text: &mut Vec<u8>) -> io::Result<()> {
     let receiver = pipe::Receiver::from_owned_fd(reader.into())?;
-    receiver.take(word::MAXIMUM_BYTES).read_to_end(text).await.map(|_length| ())
+    receiver.take(most_bytes).read_to_end(text).await.map(|_length| ())
 }
 
 /// The specification as an anonymous file: on no command line and in no directory.
